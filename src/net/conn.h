@@ -1,0 +1,59 @@
+/* conn.h: bytes in and out. TCP, or TLS over it, behind the same four calls; a reader or writer
+ * cannot tell.
+ *
+ * A conn never buffers on its own account (TLS keeps what the library must). Calls never block.
+ * After ERR_AGAIN the owner is told by on_event when it is worth trying again; edge-triggered, so
+ * it must read until ERR_AGAIN. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/uio.h>
+
+#include "base/err.h"
+#include "net/address.h"
+#include "net/loop.h"
+
+struct net_tls;        /* one connection's TLS state */
+struct net_tls_client; /* settings shared by connections: trust roots, ALPN */
+
+struct net_conn {
+    struct net_watch watch;
+    struct net_loop *loop;
+    struct net_tls *tls; /* NULL: plain */
+    bool is_connecting, may_read, may_write, is_hung_up;
+    /* events: NET_IN try reading, NET_OUT try writing (or: connected). Errors show in the next
+     * call. */
+    void (*on_event)(struct net_conn *conn, unsigned events);
+};
+
+/* Takes over an accepted fd. */
+MUST_USE enum err net_conn_adopt(struct net_conn *conn, struct net_loop *loop, int fd,
+                                 void (*on_event)(struct net_conn *, unsigned));
+
+/* Starts connecting; on_event(NET_OUT) when connected (TLS: when shaken hands), then calls work.
+ * Failure shows as the error of the next net_conn_write: REFUSED, TIMEOUT, RESET, DENIED
+ * (certificate). <tls> NULL: plain. <host>: SNI and name to verify. */
+MUST_USE enum err net_conn_dial(struct net_conn *conn, struct net_loop *loop,
+                                const struct net_address *address, struct net_tls_client *tls,
+                                struct span host, void (*on_event)(struct net_conn *, unsigned));
+
+/* 1 .. size bytes; AGAIN, CLOSED (orderly end), RESET. */
+MUST_USE enum err net_conn_read(struct net_conn *conn, void *buffer, size_t size, size_t *ret_n);
+
+/* Part of the parts may be written: *ret_n bytes (0 with AGAIN). count <= 16. */
+MUST_USE enum err net_conn_write(struct net_conn *conn, const struct iovec *parts, int count,
+                                 size_t *ret_n);
+
+void net_conn_end(struct net_conn *conn);   /* half-close: our last byte is out */
+void net_conn_close(struct net_conn *conn); /* twice is fine */
+void net_conn_reset(
+    struct net_conn *conn); /* close with RST, so that the peer sees a break and not an end */
+
+/* Trust roots of the system, or of <ca_file> when not NULL. */
+MUST_USE enum err net_tls_client_new(const char *ca_file, struct net_tls_client **ret_tls,
+                                     struct text *why);
+void net_tls_client_free(struct net_tls_client *tls);
+
+#endif
