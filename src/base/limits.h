@@ -13,10 +13,24 @@ enum {
     LIMIT_WORKERS = 256,   /* of a world */
     LIMIT_REPLICAS = 1024, /* of a world, remote ones included */
     LIMIT_SKUS = 256,
-    LIMIT_NAME = 64, /* bytes of a name of anything */
-    LIMIT_KEYS = 64, /* client keys of a gateway */
-    LIMIT_CONFIG_BYTES = 1 << 20,
-    LIMIT_CONFIG_ERRORS = 64, /* reported at once by `farspan check` */
+    LIMIT_PROFILES = 64,
+    LIMIT_LINKS = LIMIT_REGIONS * (LIMIT_REGIONS + LIMIT_ZONES),
+    LIMIT_NAME = 64,      /* bytes of a name of anything */
+    LIMIT_API_NAME = 128, /* bytes of a name that others gave: a model, a service */
+    LIMIT_PATH = 512,     /* bytes of a path in a configuration */
+    LIMIT_URL = 512,
+    LIMIT_KEYS = 64,                /* client keys of a gateway */
+    LIMIT_CONFIG_BYTES = 1 << 20,   /* farspan.yaml, and each catalogue file */
+    LIMIT_CONFIG_NODES = 64 * 1024, /* keys and items of one farspan.yaml */
+    LIMIT_CONFIG_DEPTH = 8,
+    LIMIT_CATALOGUE_ROWS = 8192, /* of one catalogue file */
+    LIMIT_CONFIG_ERRORS = 64,    /* reported at once by `farspan check` */
+
+    /* net */
+    LIMIT_LOOP_WATCHES = 1 << 20, /* highest descriptor + 1 */
+    LIMIT_LOOP_POSTS = 1024,      /* waiting from other threads */
+    LIMIT_RESOLVE_NAMES = 256,    /* remembered names; also questions under way */
+    LIMIT_RESOLVE_ADDRESSES = 8,  /* of one name */
 
     /* route */
     LIMIT_TARGETS = 64,        /* candidates of one decision; remote regions are one target each */
@@ -30,6 +44,7 @@ enum {
     LIMIT_HTTP_HELD_BODY = 1 << 20, /* held until answered, so retryable */
     LIMIT_HTTP_BODY = 64 << 20,     /* 413 above */
     LIMIT_JSON_DEPTH = 64,
+    LIMIT_CLIENT_CONNECTIONS = 32 * 1024, /* and calls, of the pooled client of a loop */
 
     /* gateway */
     LIMIT_GATEWAY_CONNECTIONS = 16 * 1024, /* a loop */
@@ -45,9 +60,20 @@ enum {
     LIMIT_FRAME_INLINE = 64 * 1024, /* a longer payload goes as a sealed memfd */
     LIMIT_FRAME_PAYLOAD = 64 << 20,
 
+    /* learn */
+    LIMIT_LEARN_COLUMNS = 128,   /* of a data file */
+    LIMIT_LEARN_CATEGORIES = 64, /* values of one attribute, and classes of a target */
+    LIMIT_LEARN_WIDTH = 1024,    /* numbers that one row becomes (categories one-hot) */
+    LIMIT_LEARN_ROWS = 1 << 20,
+    LIMIT_LEARN_WEIGHTS = 1 << 24, /* numbers of one model: 128 MiB */
+    LIMIT_INFER_ROWS = 4096,       /* rows of one inference request */
+
     /* link */
     LIMIT_LINK_CONNECTIONS = 4096,
-    LIMIT_LINK_BUFFER = 1 << 20 /* bytes under way a connection and direction */
+    LIMIT_LINK_LINES = 8192,          /* pairs of an emulator: 64 * 64 + 32 * 64 and room */
+    LIMIT_LINK_BUFFER = 1 << 20,      /* bytes under way a connection and direction, at least */
+    LIMIT_LINK_BUFFER_MAX = 64 << 20, /* the same where bandwidth * delay asks for more */
+    LIMIT_LINK_HELD_BYTES = 512 << 20 /* bytes under way of all connections */
 };
 
 #endif

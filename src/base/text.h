@@ -4,10 +4,15 @@
  * Formatting is by fixed rules (no locale). Pure code formats through this file and never through
  * stdio.
  *
- * The JSON writer keeps commas and colons right by itself:
- *     json_object(t); json_key(t, "cost_usd_h"); json_micro(t, 1200000); json_end(t);
- * {"cost_usd_h":1.2} and CHECKs that objects and arrays are closed in order (depth at most
- * TEXT_JSON_DEPTH). */
+ * The JSON writer keeps commas and colons right by itself, and CHECKs that objects and arrays are
+ * closed in order (depth at most TEXT_JSON_DEPTH):
+ *
+ *     text_json_object(t);
+ *     text_json_key(t, "cost_usd_h");
+ *     text_json_micro(t, 1200000);
+ *     text_json_end(t);
+ *
+ * writes {"cost_usd_h":1.2}. (The prefix keeps clear of jansson's json_object() and its like.) */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
@@ -59,20 +64,19 @@ void text_add_bytes(struct text *text, uint64_t bytes);
 /* <s> with JSON's escapes, without the quotes; bytes that are not UTF-8 become U+FFFD. */
 void text_add_json_escaped(struct text *text, struct span s);
 
-void json_object(struct text *text);
-void json_array(struct text *text);
-void json_end(struct text *text);
-void json_key(struct text *text, const char *key);
-void json_span(struct text *text, struct span s);
-void json_str(struct text *text, const char *c_string); /* NULL is null */
-void json_u64(struct text *text, uint64_t value);
-void json_i64(struct text *text, int64_t value);
-void json_micro(struct text *text, int64_t value);
-void json_double(
-    struct text *text,
-    double value); /* shortest of %.9g that reads back within 1e-9 rel.; not finite: null */
-void json_bool(struct text *text, bool value);
-void json_null(struct text *text);
-void json_raw(struct text *text, struct span json); /* one value that is JSON already */
+void text_json_object(struct text *text);
+void text_json_array(struct text *text);
+void text_json_end(struct text *text);
+void text_json_key(struct text *text, const char *key);
+void text_json_span(struct text *text, struct span s);
+void text_json_str(struct text *text, const char *c_string); /* NULL is null */
+void text_json_u64(struct text *text, uint64_t value);
+void text_json_i64(struct text *text, int64_t value);
+void text_json_micro(struct text *text, int64_t value);
+/* Nine significant digits, without trailing zeros; null when not finite. */
+void text_json_double(struct text *text, double value);
+void text_json_bool(struct text *text, bool value);
+void text_json_null(struct text *text);
+void text_json_raw(struct text *text, struct span json); /* one value that is JSON already */
 
 #endif

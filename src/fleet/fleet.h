@@ -140,7 +140,8 @@ struct fleet_link {
 struct fleet_key {
     struct span name;
     struct span tenant;
-    uint8_t sha256[32];
+    struct span file, env; /* where its holder reads the key itself; empty: sha256 is given */
+    uint8_t sha256[32];    /* zero as long as it has to be read */
     fleet_zones residency; /* this key's requests may only be computed there */
 };
 
@@ -157,7 +158,7 @@ struct fleet {
     struct fleet_service *services;
     struct fleet_worker *workers;
     struct fleet_replica *replicas;
-    struct fleet_link *links; /* every ordered pair of different regions */
+    struct fleet_link *links; /* every ordered pair of different regions, by from, then to */
     struct fleet_link
         *client_links; /* every zone with every region, ordered by zone, then region */
     struct fleet_key *keys;

@@ -1,42 +1,38 @@
 /* load_io.h: farspan.yaml and its catalogue files into a checked fleet, with all mistakes at once.
- */
+ *
+ *   bytes --yaml_io.c--> nodes --shape.c--> settings and numbers --build*.c--> struct fleet
+ *                                             catalogue files --catalogue.c--^
+ *
+ * A fleet is whole or nothing. */
 #ifndef FLEET_LOAD_IO_H
 #define FLEET_LOAD_IO_H
 
 #include "base/arena.h"
 #include "base/text.h"
+#include "fleet/build.h"
+#include "fleet/complaint.h"
 #include "fleet/fleet.h"
+#include "fleet/front.h"
+#include "fleet/schema.h"
 
-/* One mistake in one file. */
-struct fleet_complaint {
-    struct span file;
-    uint32_t line, column; /* from 1; 0: of the file as a whole */
-    struct span message;   /* what was expected, what was found, the nearest valid word */
-};
-
-struct fleet_complaints {
-    struct fleet_complaint row[LIMIT_CONFIG_ERRORS];
-    uint32_t count;    /* kept */
-    uint32_t left_out; /* found beyond the room */
-};
+enum { FLEET_ARENA_SIZE = 4 << 20 }; /* enough for any fleet within the limits */
 
 /* Reads <path> and what it names. Everything of the fleet and of the complaints is taken from
- * <arena> (4 MiB is enough within the limits). ERR_OK: *ret_fleet is whole and valid. ERR_SYNTAX:
- * <complaints> says why (count >= 1). ERR_MEMORY: the arena is too small. */
+ * <arena> (FLEET_ARENA_SIZE is enough within the limits). ERR_OK: *ret_fleet is whole and valid.
+ * ERR_SYNTAX: <complaints> says why (count >= 1). ERR_MEMORY: the arena is too small. */
 MUST_USE enum err fleet_load(const char *path, struct arena *arena,
                              struct fleet_complaints *complaints, const struct fleet **ret_fleet);
 
-/* Prints "FILE:LINE:COLUMN: message" lines, or with <is_json> one JSON array. */
-void fleet_complaints_print(const struct fleet_complaints *complaints, bool is_json,
-                            struct text *text);
+/* The same, changed by what the command line says (struct fleet_load_options in build.h). */
+MUST_USE enum err fleet_load_with(const char *path, const struct fleet_load_options *options,
+                                  struct arena *arena, struct fleet_complaints *complaints,
+                                  const struct fleet **ret_fleet);
 
-/* The JSON Schema (draft 2020-12) of farspan.yaml, from the same table that the loader reads by. */
-void fleet_schema_print(struct text *text);
-
-/* A fleet of one region "local" in zone "local" with remote replicas: one replica for each
- * (service, url). Used by `farspan front`. <services>: names; every url serves every service. */
-MUST_USE enum err fleet_front(const struct span *urls, size_t url_count,
-                              const struct span *services, size_t service_count,
-                              struct arena *arena, const struct fleet **ret_fleet);
+/* From memory, for tests and fuzzers: <catalogue> holds the bytes of the files that the document
+ * names, in the order of enum fleet_catalogue_kind; those that it does not name are not read. */
+MUST_USE enum err fleet_load_bytes(struct span yaml, struct span file,
+                                   const struct span catalogue[CATALOGUE_KINDS],
+                                   struct arena *arena, struct fleet_complaints *complaints,
+                                   const struct fleet **ret_fleet);
 
 #endif

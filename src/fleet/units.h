@@ -4,8 +4,9 @@
  *   bandwidth  200Mbit 1Gbit 256kbit         -> bits per second
  *   money      $1.20/h  $0.09/GB             -> usd_micro (per hour, per GB)
  *   share      10%  0.1                      -> parts per million
- * Each answers false when malformed, negative or too large; the messages of the loader come from
- * units_hint(). */
+ *   speed      1200tok/s 19.9tok/s           -> ns per token
+ * What lies between two values of the target's unit is rounded to the nearest. Each answers false
+ * when malformed, negative or too large; the messages of the loader come from units_hint(). */
 #ifndef FLEET_UNITS_H
 #define FLEET_UNITS_H
 
@@ -20,10 +21,15 @@ enum units_kind {
     UNITS_BANDWIDTH,
     UNITS_MONEY_H,
     UNITS_MONEY_GB,
-    UNITS_SHARE
+    UNITS_SHARE,
+    UNITS_SPEED
 };
 
 bool units_parse(enum units_kind kind, struct span s, int64_t *ret_value);
+
+/* A plain decimal ("-77.74") times <factor>, rounded to the nearest: cells of catalogue files,
+ * whose unit is in the name of the column. */
+bool units_decimal(struct span s, int64_t factor, int64_t *ret_value);
 
 /* "a time such as 500ms" */
 const char *units_hint(enum units_kind kind);

@@ -39,8 +39,8 @@ struct http_request {
     struct span head; /* request line and headers without Content-Length, Transfer-Encoding, Host,
                          Connection and without the blank line: "POST /x HTTP/1.1\r\na: b\r\n";
                          copied before http_call returns */
-    struct span
-        body; /* whole body; must stay until the call is over or on_head, whichever is first */
+    struct span body; /* whole body, or its first part; must stay until the call is over or on_head,
+                         whichever is first */
     int64_t body_length; /* = body.n; or longer / HTTP_LENGTH_CHUNKED: the rest comes by
                             http_call_send */
     bool is_head_method;
@@ -52,7 +52,9 @@ struct http_request {
 };
 
 MUST_USE enum err http_client_new(struct net_loop *loop, struct http_client **ret_client);
-void http_client_free(struct http_client *client); /* ends every call by on_error(ERR_CLOSED) */
+/* Ends every call by on_error(ERR_CLOSED) and frees the origins that are left. Not from a handler.
+ */
+void http_client_free(struct http_client *client);
 
 /* <url>: "http://host:port/base" or https. The base path is the caller's business (see
  * http_origin_base). Literals are ready at once; names resolve in the background and calls wait for
@@ -72,6 +74,9 @@ void *http_call_user(const struct http_call *call);
 void http_call_set_user(struct http_call *call, void *user);
 void http_call_cancel(
     struct http_call *call); /* closes the connection; no handler is called any more */
+/* In on_head: does a piece of the body (or the end of an empty one) follow at once from the bytes
+ * at hand? Then a relay may wait for it and send both in one system call. */
+bool http_call_has_body_ready(const struct http_call *call);
 void http_call_pause(struct http_call *call); /* stop reading the answer: backpressure */
 void http_call_resume(struct http_call *call);
 size_t http_call_send(struct http_call *call,

@@ -9,17 +9,23 @@
  * request under way owns no buffer.
  *
  * The body, chosen in on_head by http_exchange_hold():
+ *
  *   held      pieces are shown to on_body as they arrive and stay: http_exchange_body() is the
- * whole, in one piece, until on_gone. Beyond <limit> bytes (or when the process-wide budget of held
- * bytes is spent) it turns into streamed: on_overflow is called once with everything so far, which
- * must be consumed there. streamed  pieces are shown once and forgotten (the default).
- * http_exchange_pause() stops reading.
+ *             whole, in one piece, until on_gone (it may move until on_body_end). Beyond <limit>
+ *             bytes, or when the process has spent its budget of held bytes, it turns into
+ *             streamed: on_overflow is called once with what was held so far (perhaps nothing),
+ *             to be consumed there; what on_body shows from then on is not part of it.
+ *   streamed  pieces are shown once and forgotten (the default); http_exchange_pause() stops
+ *             reading.
  *
  * The answer: http_answer() writes a head and perhaps a whole body in one system call; or a head
  * with length unknown (HTTP_LENGTH_CHUNKED; to an HTTP/1.0 client: until close), then
  * http_answer_body() each piece as one chunk, then http_answer_end(). What the socket does not take
  * is kept (bounded); when more than LIMIT_STREAM_BACKLOG waits, http_answer_backlog() says so and
  * on_drained is called when it has gone down to a quarter.
+ *
+ * A client that closes or half-closes while its answer is due has left: on_gone(false) at once.
+ * Handlers may call anything of any exchange from anywhere, except http_server_free().
  *
  * Time: head 10 s, body at least 1 KiB/s after a grace of 10 s, write stall 30 s, idle 75 s:
  * settable. A violation is answered 408 where the head is whole or begun, else closed. Malformed
@@ -41,7 +47,9 @@ struct http_handler {
     void (*on_drained)(struct http_exchange *exchange);
     /* The exchange is over: <was_whole> the answer's last byte was given to the socket; false: the
      * client left, broke or was timed out. The last call for it, made exactly once for every
-     * on_head; it may come from inside an http_answer_* or from the loop. */
+     * on_head. It comes from inside the http_answer_* call that gives the last byte, from
+     * http_answer_abort and _break, or from the loop: a connection that breaks in an http_answer_*
+     * call only makes this and later ones do nothing until then. */
     void (*on_gone)(struct http_exchange *exchange, bool was_whole);
     /* Body of an answer that the server gives on its own (malformed, 408, 431 ...): writes JSON
      * into <text>. May be NULL. */
@@ -60,11 +68,11 @@ struct http_exchange {
     struct http_head *head;
     void *user; /* the handler's */
     struct http_server *server;
-    struct net_address peer;
-    int64_t began_us;    /* when the head was whole */
-    uint64_t body_bytes; /* taken so far, decoded */
-    uint16_t status;     /* answered with; 0: not yet */
     uint64_t bytes_out;
+    uint64_t body_bytes; /* taken so far, decoded */
+    int64_t began_us;    /* when the head was whole */
+    uint16_t status;     /* answered with; 0: not yet */
+    struct net_address peer;
 };
 
 void http_server_rules_default(struct http_server_rules *rules);
@@ -75,12 +83,14 @@ void *http_server_user(const struct http_server *server);
 struct net_loop *http_server_loop(const struct http_server *server);
 MUST_USE enum err http_server_listen(struct http_server *server, const struct net_address *address,
                                      bool reuse_port, struct text *why);
+uint16_t http_server_port(const struct http_server *server); /* of the first address */
 /* No new connections; idle ones are closed; the rest close after their answer (Connection: close).
  */
 void http_server_drain(struct http_server *server);
 uint32_t http_server_connections(const struct http_server *server);
 uint32_t http_server_exchanges(const struct http_server *server); /* under way */
-void http_server_free(struct http_server *server); /* closes everything; on_gone is called */
+/* Closes everything; on_gone is called. Not from a handler. */
+void http_server_free(struct http_server *server);
 
 void http_exchange_hold(struct http_exchange *exchange, size_t limit);
 struct span http_exchange_body(const struct http_exchange *exchange);
@@ -94,8 +104,13 @@ void http_exchange_resume(struct http_exchange *exchange);
 void http_answer(struct http_exchange *exchange, unsigned status, struct span headers,
                  int64_t length, struct span body);
 void http_answer_body(struct http_exchange *exchange, struct span piece);
-void http_answer_end(struct http_exchange *exchange);   /* of a chunked answer */
+/* Of a chunked answer. Nothing is left to do for one of known length whose bytes were all given (it
+ * may be waiting for the socket still). */
+void http_answer_end(struct http_exchange *exchange);
 void http_answer_abort(struct http_exchange *exchange); /* RST: the answer cannot be completed */
+/* The answer cannot be completed, but what was given must arrive: flushes it, then closes without
+ * the last chunk. */
+void http_answer_break(struct http_exchange *exchange);
 size_t http_answer_backlog(const struct http_exchange *exchange);
 void http_answer_continue(struct http_exchange *exchange); /* 100, if the client waits for it */
 

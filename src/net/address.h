@@ -21,6 +21,9 @@ struct net_address {
 
 /* "127.0.0.1:80", "[::1]:80"; numbers only. */
 bool net_address_parse(struct span s, struct net_address *ret_address);
+
+/* "127.0.0.1" or "::1", without a port and without brackets; false: not a literal. */
+bool net_address_set_ip(struct net_address *address, struct span ip, uint16_t port);
 void net_address_loopback(uint16_t port, struct net_address *ret_address);
 void net_address_print(const struct net_address *address, struct text *text);
 bool net_address_is_loopback(const struct net_address *address);

@@ -22,17 +22,23 @@ struct net_conn {
     struct net_watch watch;
     struct net_loop *loop;
     struct net_tls *tls; /* NULL: plain */
+    /* may_x: worth a system call; is_hung_up: the peer ended or broke */
     bool is_connecting, may_read, may_write, is_hung_up;
+    enum err failure; /* of connecting: the answer of every later call */
     /* events: NET_IN try reading, NET_OUT try writing (or: connected). Errors show in the next
      * call. */
     void (*on_event)(struct net_conn *conn, unsigned events);
 };
 
-/* Takes over an accepted fd. */
+/* Closed, so that net_conn_close() is fine before adopt or dial. */
+void net_conn_init(struct net_conn *conn);
+
+/* Takes over an accepted fd, which is closed on failure. Reading and writing may begin at once. */
 MUST_USE enum err net_conn_adopt(struct net_conn *conn, struct net_loop *loop, int fd,
                                  void (*on_event)(struct net_conn *, unsigned));
 
 /* Starts connecting; on_event(NET_OUT) when connected (TLS: when shaken hands), then calls work.
+ * Before that they answer ERR_AGAIN. An error that is known at once is returned here.
  * Failure shows as the error of the next net_conn_write: REFUSED, TIMEOUT, RESET, DENIED
  * (certificate). <tls> NULL: plain. <host>: SNI and name to verify. */
 MUST_USE enum err net_conn_dial(struct net_conn *conn, struct net_loop *loop,
@@ -42,9 +48,14 @@ MUST_USE enum err net_conn_dial(struct net_conn *conn, struct net_loop *loop,
 /* 1 .. size bytes; AGAIN, CLOSED (orderly end), RESET. */
 MUST_USE enum err net_conn_read(struct net_conn *conn, void *buffer, size_t size, size_t *ret_n);
 
-/* Part of the parts may be written: *ret_n bytes (0 with AGAIN). count <= 16. */
+/* Part of the parts may be written: *ret_n bytes (0 with AGAIN). count <= 16. RESET: nobody will
+ * read it. TLS: after AGAIN the next write begins with the same bytes and offers no fewer. */
 MUST_USE enum err net_conn_write(struct net_conn *conn, const struct iovec *parts, int count,
                                  size_t *ret_n);
+
+/* Has it broken? RESET, TIMEOUT ... or ERR_OK. For one that has ended for reading: there a read
+ * goes on saying CLOSED when the peer resets it afterwards. Tells a break once. */
+MUST_USE enum err net_conn_check(struct net_conn *conn);
 
 void net_conn_end(struct net_conn *conn);   /* half-close: our last byte is out */
 void net_conn_close(struct net_conn *conn); /* twice is fine */

@@ -3,8 +3,8 @@
  *
  * A loop owns a struct metrics and adds to it without atomics; a reader merges the loops' copies
  * (aligned 64-bit words: a torn read is impossible on the machines we build for, and a sum that is
- * a moment old is fine). Labels are indices: SERVICE and REGION of the fleet, STATUS a class of
- * answers, BAR a route_bar, NONE a single value. */
+ * a moment old is fine). Labels are indices: SERVICE and REGION of the fleet, STATUS the first
+ * digit of an answer's status (2: 2xx), NONE a single value (label 0). */
 #ifndef OBS_METRICS_H
 #define OBS_METRICS_H
 

@@ -17,7 +17,8 @@ MUST_USE enum err os_file_read(const char *path, size_t size_max, struct arena *
                                struct span *ret_content, struct text *why);
 
 /* All or nothing: temp file in the same folder, fsync, rename, fsync of the folder. mode as chmod.
- */
+ * After an error the file is whole: the old one, or the new one where only the folder could not be
+ * synced. */
 MUST_USE enum err os_file_write(const char *path, struct span content, unsigned mode,
                                 struct text *why);
 
@@ -39,13 +40,14 @@ MUST_USE enum err os_file_remove(const char *path);
 MUST_USE enum err os_file_lock(const char *path, int *ret_fd, struct text *why);
 
 /* A log that lines are appended to, buffered up to 64 KiB or os_log_flush(); rotated to PATH.1 ..
- * PATH.<keep> at <size_max>. When the disk is full, lines are counted as lost and writing is tried
- * again later. */
+ * PATH.<keep> at <size_max>. When the disk is full, what is buffered stays, lines that do not fit
+ * any more are counted as lost, and writing is tried again a second later. In log.c. */
 struct os_log {
     int fd;
     char path[512];
     uint64_t size, size_max, lost_count;
     unsigned keep;
+    int64_t retry_at_us; /* after a failed write: not before */
     size_t used;
     char *buffer;
 };

@@ -11,19 +11,36 @@
  * (reference: DESIGN §4, "A request"). Then one policy of fleet_policy ranks the rest; ties go to
  * fewer in flight, then to the lower id.
  *
- * When every candidate is only barred by its breaker, breakers are ignored (panic: asking a sick
- * replica beats asking none).
+ * When there is no candidate, but targets that only our own suspicion bars (breaker, ejection),
+ * suspicion is ignored (panic: asking a sick replica beats asking none).
  *
- * adaptive, in us (GORGO x Dynamo, made of one unit):
- *   network  = rtt of the target                                         (0 for a replica of the
- * own region) prefill  = prefill_ns_per_token * (prompt_tokens - matched tokens) / 1000 queue    =
- * prefill_ns_per_token * tokens dispatched there and not yet at first token, / slots ...
- *              + wait for a slot when all are busy: mean service time * (in flight + 1 - slots) /
- * slots decode   = decode_ns_per_token * output_tokens, slowed by the batch it joins price    =
- * price_weight_us * price of the request there in micro-dollars penalty  = after recent failures A
- * remote region must win by ROUTE_HOP_MARGIN (15 % and 20 ms) over the best local target
- * (hysteresis). Load is the sample plus what this process assigned since the sample (anti-herd:
- * Dynamo's local assignments). */
+ * adaptive, in us (GORGO x Dynamo, made of one unit; reference/routing.md §4.1, 4.3, 4.4, 4.6):
+ *   network  rtt of the target                                  (0 for a replica of the own region)
+ *   prefill  prefill_ns_per_token * (prompt_tokens - matched tokens) / 1000
+ *   queue    prefill_ns_per_token * queued_tokens / 1000 / slots
+ *            + wait for a slot when all are busy: service time * (load + 1 - slots) / slots, where
+ *            the service time is this request's own, without a match and without company
+ *   decode   decode_ns_per_token * output_tokens / 1000, times 1 alone and nearly 2 in a full batch
+ *   price    price_weight_us * price of the request there in micro-dollars
+ *   penalty  after recent failures
+ * Load is the sample plus what this process assigned since (anti-herd: Dynamo's local assignments).
+ * Without a fresh sample it is what this process has in flight; a region of which nothing fresh is
+ * known reads as full, never as empty. A match only counts while its target is at most one batch
+ * busier than the least busy candidate (bounded affinity: the longest prefix within the bound wins,
+ * a hot prompt spreads beyond it). A target that tells no speeds is taken by its peak EWMA instead:
+ * prefill = ewma - network, queue = that * load / slots. A remote region must win over the best
+ * local target by the larger of ROUTE_HOP_MARGIN_PERCENT and ROUTE_HOP_MARGIN_US (hysteresis).
+ *
+ * The others, all over the same load:
+ *   round_robin           candidates in turn
+ *   weighted_round_robin  in turn by weight, smoothly spread (nginx); weight 0: no turn
+ *   least_connections     least load
+ *   p2c                   the less loaded of two drawn at random
+ *   peak_ewma             least max(ewma * (load + 1), penalty)
+ *   consistent_hash       rendezvous order of (affinity, id), first within 1.25 of the mean load;
+ *                         without affinity least load
+ *   nearest               least network
+ *   cheapest              least price, then least network */
 #ifndef ROUTE_ROUTE_H
 #define ROUTE_ROUTE_H
 
@@ -35,6 +52,13 @@
 #include "fleet/fleet.h"
 
 enum route_target_kind { ROUTE_REPLICA, ROUTE_REGION };
+
+enum {
+    ROUTE_HOP_MARGIN_PERCENT = 15,
+    ROUTE_HOP_MARGIN_US = 20 * 1000,
+    ROUTE_AFFINITY_SLACK = 32, /* load above the least busy one, where slots are unknown */
+    ROUTE_WEIGHT_MAX = 65535
+};
 
 /* Why a target is no candidate; also the reason of a decision that found none. Lowest first: that
  * one is reported. */
@@ -61,15 +85,23 @@ enum route_bar {
 
 const char *route_bar_text(enum route_bar bar);
 
-/* One candidate as the loop sees it at this moment. 128 bytes or less. */
+/* One candidate as the loop sees it at this moment. 128 bytes or less. Times are >= 0. */
 struct route_target {
     uint32_t id; /* stable over time and restarts: replica index, or 0x10000 + region */
     uint16_t region;
     uint8_t kind; /* enum route_target_kind */
-    bool is_ready, is_breaker_open, is_cooling, is_ejected, is_tenant_barred;
+    bool is_ready;
+    union {
+        struct {
+            bool is_breaker_open, is_cooling, is_ejected, is_tenant_barred;
+        };
+        uint32_t flaws; /* all four at once: 0 when it has none */
+    };
     fleet_zones zones; /* where it computes: one bit, or of a region target the bit of its zone */
-    uint32_t context_tokens;   /* 0: no limit */
-    uint32_t slots;            /* computed side by side */
+    /* 0: no limit. Barred when the prompt alone fills it: whether the answer fits too is for the
+     * worker to say, since our counts of tokens are estimates. */
+    uint32_t context_tokens;
+    uint32_t slots;            /* computed side by side; 0: unknown */
     uint32_t queue_max;        /* waiting requests it accepts; 0: unknown */
     uint32_t running, waiting; /* of the last sample */
     uint32_t assigned;         /* by this process since that sample, still open */
@@ -91,7 +123,7 @@ struct route_request {
     fleet_zones zones_allowed; /* residency of the service and of the key, both */
     uint32_t prompt_tokens, output_tokens;
     int64_t deadline_us; /* absolute; 0: none */
-    uint64_t affinity;   /* hash of session, user or first prompt block; consistent_hash */
+    uint64_t affinity;   /* hash of session, user or first prompt block; 0: none */
     uint64_t tried;      /* bit i: targets[i] was tried */
     bool may_hop;        /* false when it came from another gateway */
     uint32_t price_weight_us;
@@ -119,7 +151,7 @@ struct route_terms {
 struct route_choice {
     int16_t target;     /* index into the view; -1: none */
     enum route_bar bar; /* why none: what barred the most hopeful; NONE when there is one */
-    bool is_panic;      /* breakers were ignored */
+    bool is_panic;      /* breakers and ejections were ignored */
     uint8_t candidate_count;
     int16_t runner_up;        /* -1: none */
     struct route_terms terms; /* of the target, whatever the policy */
@@ -134,6 +166,10 @@ struct route_choice route_choose(const struct route_view *view, const struct rou
 enum route_bar route_bar_of(const struct route_view *view, const struct route_request *request,
                             unsigned target);
 
+/* Requests that are there, as this view knows it: see the head of this file. */
+uint32_t route_load_of(const struct route_target *target);
+
+/* What <target> would cost as a candidate, whether it is one or not. */
 struct route_terms route_terms_of(const struct route_view *view,
                                   const struct route_request *request, unsigned target);
 

@@ -97,8 +97,7 @@ static void sample_print(const struct llama_vocab *vocab, struct llama_context *
 
 int tiny_check(int argc, char **argv)
 {
-    struct llama_model *model =
-        llama_model_load_from_file(argv[0], llama_model_default_params());
+    struct llama_model *model = llama_model_load_from_file(argv[0], llama_model_default_params());
     struct llama_context_params params = llama_context_default_params();
     params.n_ctx = params.n_batch = params.n_ubatch = TINY_WINDOW;
     params.n_threads = params.n_threads_batch = THREADS;

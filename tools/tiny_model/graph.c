@@ -34,10 +34,14 @@ struct shape {
 };
 
 static const struct shape layer_shapes[TINY_PER_LAYER] = {
-    {"attn_norm", 0, TINY_WIDTH},           {"attn_q", TINY_WIDTH, TINY_WIDTH},
-    {"attn_k", TINY_WIDTH, TINY_WIDTH},     {"attn_v", TINY_WIDTH, TINY_WIDTH},
-    {"attn_output", TINY_WIDTH, TINY_WIDTH}, {"ffn_norm", 0, TINY_WIDTH},
-    {"ffn_gate", TINY_FFN, TINY_WIDTH},     {"ffn_up", TINY_FFN, TINY_WIDTH},
+    {"attn_norm", 0, TINY_WIDTH},
+    {"attn_q", TINY_WIDTH, TINY_WIDTH},
+    {"attn_k", TINY_WIDTH, TINY_WIDTH},
+    {"attn_v", TINY_WIDTH, TINY_WIDTH},
+    {"attn_output", TINY_WIDTH, TINY_WIDTH},
+    {"ffn_norm", 0, TINY_WIDTH},
+    {"ffn_gate", TINY_FFN, TINY_WIDTH},
+    {"ffn_up", TINY_FFN, TINY_WIDTH},
     {"ffn_down", TINY_WIDTH, TINY_FFN},
 };
 
@@ -176,8 +180,8 @@ static void backward(struct tiny_graph *g, const struct tiny_weights *w)
         struct ggml_tensor *grad = ggml_graph_get_grad(g->graph, w->tensor[i]);
         if (!grad)
             tiny_die("no gradient for", w->tensor[i]->name);
-        struct ggml_tensor *step = ggml_opt_step_adamw(
-            g->ctx, w->tensor[i], grad, w->moment[2 * i], w->moment[2 * i + 1], g->adam);
+        struct ggml_tensor *step = ggml_opt_step_adamw(g->ctx, w->tensor[i], grad, w->moment[2 * i],
+                                                       w->moment[2 * i + 1], g->adam);
         ggml_build_forward_expand(g->graph, step);
     }
 }
@@ -202,8 +206,8 @@ static void constants_set(struct tiny_graph *g)
 void tiny_graph_init(struct tiny_graph *g, struct tiny_weights *w, ggml_backend_t *backends,
                      int backend_count, int train)
 {
-    const size_t size = NODES_MAX * ggml_tensor_overhead() +
-                        ggml_graph_overhead_custom(NODES_MAX, train != 0);
+    const size_t size =
+        NODES_MAX * ggml_tensor_overhead() + ggml_graph_overhead_custom(NODES_MAX, train != 0);
     memset(g, 0, sizeof *g);
     g->ctx = ggml_init((struct ggml_init_params){size, NULL, true});
     g->tokens = input(ggml_new_tensor_1d(g->ctx, GGML_TYPE_I32, TINY_WINDOW));

@@ -28,7 +28,7 @@ enum {
     TINY_TENSORS = 2 + TINY_LAYERS * TINY_PER_LAYER,
 };
 
-#define TINY_EPS 1e-5F
+#define TINY_EPS       1e-5F
 #define TINY_ROPE_BASE 10000.0F
 
 /* A run of tokens, documents one after the other, each as <s> text </s>. Freed by the caller. */

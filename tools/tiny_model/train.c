@@ -12,7 +12,7 @@
 #include "llama.h"
 #include "tiny.h"
 
-enum { STEPS_DEFAULT = 10000, WARMUP = 100, HELD_WINDOWS = 8, HELD_EVERY = 500, LOG_EVERY = 100 };
+enum { STEPS_DEFAULT = 9000, WARMUP = 100, HELD_WINDOWS = 8, HELD_EVERY = 500, LOG_EVERY = 100 };
 
 static const uint64_t seed = 1775; /* the year she was born */
 static const float rate_top = 1.2e-3F, rate_floor = 0.05F;
@@ -170,7 +170,11 @@ static int train(const char *corpus, const char *out, int steps)
 int main(int argc, char **argv)
 {
     llama_log_set(quiet, NULL);
-    ggml_backend_load_all();
+    const char *dir = getenv("TINY_BACKENDS"); /* of a build whose back ends are opened by path */
+    if (dir)
+        ggml_backend_load_all_from_path(dir);
+    else
+        ggml_backend_load_all();
     llama_backend_init();
     if (argc >= 4 && strcmp(argv[1], "train") == 0)
         return train(argv[2], argv[3], argc > 4 ? atoi(argv[4]) : STEPS_DEFAULT);

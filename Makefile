@@ -1,0 +1,58 @@
+# A thin front of CMake. `make` leaves build/farspan; `make demo` and `make test` work on a fresh machine.
+WITH_LLAMA ?= auto
+JOBS ?= $(shell nproc)
+LLAMA := $(if $(filter off,$(WITH_LLAMA)),--no-llama)
+CMAKE_FLAGS = -DWITH_LLAMA=$(WITH_LLAMA) $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
+
+all: setup build
+
+setup:
+	@tools/setup.sh $(LLAMA)
+
+# $(1): preset, $(2): build folder
+define preset
+	@cmake --preset $(1) $(CMAKE_FLAGS) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
+	@ninja -C $(2) -j$(JOBS) --quiet
+endef
+
+build: | build/
+	$(call preset,release,build)
+
+build/:
+	@mkdir -p build
+
+demo: setup build
+	@build/farspan demo $(if $(filter off,$(WITH_LLAMA)),--echo)
+
+test: | build/
+	@WITH_LLAMA=$(WITH_LLAMA) JOBS=$(JOBS) test/run.sh
+
+test-all: | build/
+	@WITH_LLAMA=$(WITH_LLAMA) JOBS=$(JOBS) test/run.sh all
+
+fuzz: | build/
+	@tools/setup.sh --test $(LLAMA)
+	$(call preset,fuzz,build/fuzz)
+	@test/fuzz/run.sh build/fuzz $(or $(SECONDS_EACH),60)
+
+soak: setup build
+	@test/soak.sh $(or $(MINUTES),10)
+
+bench: | build/
+	@tools/setup.sh --bench $(LLAMA)
+	$(call preset,release,build)
+	@bench/run.sh
+
+lint: | build/
+	@tools/lint.sh
+
+format:
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all
+	@cmake --install build
+
+clean:
+	rm -rf build
+
+.PHONY: all setup build demo test test-all fuzz soak bench lint format install clean

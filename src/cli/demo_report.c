@@ -1,0 +1,303 @@
+#include "cli/demo_report.h"
+
+#include <jansson.h>
+
+#include "base/check.h"
+
+enum { MEDIAN = 500000, P95 = 950000, P99 = 990000 };
+
+int64_t demo_price_usd_micro_h(const struct fleet *fleet, uint16_t region, bool *ret_is_estimate)
+{
+    int64_t price = 0;
+    bool is_estimate = false;
+    for (uint16_t i = 0; i < fleet->worker_count; i++) {
+        const struct fleet_worker *worker = &fleet->workers[i];
+        if (worker->region != region || worker->sku == FLEET_NONE)
+            continue;
+        price += fleet->skus[worker->sku].price_usd_micro_h;
+        is_estimate |= fleet->skus[worker->sku].is_estimate;
+    }
+    *ret_is_estimate = is_estimate;
+    return price;
+}
+
+static void add_price(struct text *text, int64_t usd_micro, bool is_estimate)
+{
+    text_add(text, "%s$%lld.%02lld", is_estimate ? "~" : "", (long long)(usd_micro / 1000000),
+             (long long)(usd_micro / 10000 % 100));
+}
+
+static void add_ms(struct text *text, uint64_t us)
+{
+    if (us == 0)
+        text_add(text, "%8s", "-");
+    else
+        text_add(text, "%5llu ms", (unsigned long long)(us / 1000));
+}
+
+void demo_table_print(struct demo_view *view, struct text *text)
+{
+    const struct fleet *fleet = view->fleet;
+    struct demo_stats *stats = view->stats;
+    text_add(text, "%-22s %9s %9s %9s %8s %8s %8s %9s\n", "region", "answered", "in flight",
+             "tokens/s", "local", "remote", "cut", "cost/h");
+    for (uint16_t r = 0; r < fleet->region_count; r++) {
+        struct demo_region_stats *region = &stats->region[r];
+        uint64_t tokens = region->tokens - view->tokens_before[r];
+        int64_t interval_us = view->interval_us > 0 ? view->interval_us : 1;
+        bool is_down = view->is_down && r == view->kill_region, is_estimate;
+        int64_t price_h = demo_price_usd_micro_h(fleet, r, &is_estimate);
+        char price_buffer[32];
+        struct text price;
+        text_init(&price, price_buffer, sizeof price_buffer);
+        add_price(&price, price_h, is_estimate);
+        text_add(text, "%-22.*s %9llu %9lld %9llu %8llu %8llu %8llu %9s%s\n",
+                 SPAN_ARG(fleet->regions[r].name), (unsigned long long)region->answered,
+                 (long long)region->in_flight,
+                 (unsigned long long)(tokens * 1000000 / (uint64_t)interval_us),
+                 (unsigned long long)region->local, (unsigned long long)region->remote,
+                 (unsigned long long)region->cut, price_buffer, is_down ? "  DOWN" : "");
+        view->tokens_before[r] = region->tokens;
+    }
+    text_add(text, "\n%llu of %u requests offered, %llu answered, %llu under way, %llu retries, ",
+             (unsigned long long)stats->offered, view->plan->count,
+             (unsigned long long)stats->answered, (unsigned long long)view->open_count,
+             (unsigned long long)stats->client_retries);
+    text_add(text, "%llu streams cut, %llu failed\n", (unsigned long long)stats->cut_streams,
+             (unsigned long long)stats->failed);
+    text_add(text, "time to first token, last interval: p50");
+    add_ms(text, histogram_quantile(&stats->window_ttft_us, MEDIAN));
+    text_add(text, "  p95");
+    add_ms(text, histogram_quantile(&stats->window_ttft_us, P95));
+    text_add_c(text, '\n');
+    histogram_init(&stats->window_ttft_us);
+}
+
+void demo_line_print(const struct demo_view *view, struct text *text)
+{
+    const struct demo_stats *stats = view->stats;
+    text_add(text, "%5.1f s  answered %llu/%llu  in flight %llu  retries %llu  cut %llu  ",
+             (double)view->elapsed_us / 1e6, (unsigned long long)stats->answered,
+             (unsigned long long)stats->offered, (unsigned long long)view->open_count,
+             (unsigned long long)stats->client_retries, (unsigned long long)stats->cut_streams);
+    for (uint16_t r = 0; r < view->fleet->region_count; r++)
+        text_add(text, "%s%.*s %llu", r ? ", " : "", SPAN_ARG(view->fleet->regions[r].name),
+                 (unsigned long long)stats->region[r].answered);
+    text_add(text, "%s\n", view->is_down ? "  (one region down)" : "");
+}
+
+/* List prices of all machines over the time of the demo, for 1,000 answers. */
+static int64_t cost_of_thousand_usd_micro(const struct demo_view *view, bool *ret_is_estimate)
+{
+    int64_t price_h = 0;
+    bool is_estimate = false;
+    for (uint16_t r = 0; r < view->fleet->region_count; r++) {
+        bool region_is_estimate;
+        price_h += demo_price_usd_micro_h(view->fleet, r, &region_is_estimate);
+        is_estimate |= region_is_estimate;
+    }
+    *ret_is_estimate = is_estimate;
+    if (view->stats->answered == 0)
+        return 0;
+    double hours = (double)view->elapsed_us / 3.6e9;
+    return (int64_t)((double)price_h * hours / (double)view->stats->answered * 1000);
+}
+
+bool demo_is_good(const struct demo_view *view, const char **ret_reason)
+{
+    const struct demo_stats *stats = view->stats;
+    const char *reason = NULL;
+    if (stats->failed > 0 || stats->answered != stats->offered)
+        reason = "a request was not answered";
+    else if (view->kill_region != FLEET_NONE && stats->cut_streams == 0)
+        reason = "no stream was cut by the kill, so nothing was shown";
+    else if (view->kill_region != FLEET_NONE && !stats->rerouted_at_us)
+        reason = "no client of the killed region was answered elsewhere";
+    *ret_reason = reason;
+    return !reason;
+}
+
+static void print_zone(const struct demo_view *view, uint16_t z, struct text *text)
+{
+    const struct demo_zone_stats *zone = &view->stats->zone[z];
+    text_add(text, "  %-6.*s", SPAN_ARG(view->fleet->zones[z]));
+    const uint32_t quantiles[] = {MEDIAN, P95, P99};
+    for (unsigned i = 0; i < COUNT_OF(quantiles); i++)
+        add_ms(text, histogram_quantile(&zone->ttft_us, quantiles[i]));
+    text_add(text, "  ");
+    for (unsigned i = 0; i < COUNT_OF(quantiles); i++)
+        add_ms(text, histogram_quantile(&zone->total_us, quantiles[i]));
+    text_add(text, "  ");
+    for (uint16_t r = 0; r < view->fleet->region_count; r++)
+        text_add(text, "%8llu", (unsigned long long)zone->served_by[r]);
+    text_add_c(text, '\n');
+}
+
+/* The chosen target of the explanation, in one sentence of its terms. */
+static void print_decision(const struct demo_view *view, struct text *text)
+{
+    json_t *root = json_loadb(view->explanation.p, view->explanation.n, 0, NULL);
+    const char *element = json_string_value(json_object_get(root, "route"));
+    if (element)
+        text_add(text,
+                 "\none decision while the region was down (all of it in the JSON report)\n  %s\n",
+                 element);
+    json_decref(root);
+}
+
+void demo_report_print(const struct demo_view *view, struct text *text)
+{
+    const struct demo_stats *stats = view->stats;
+    const struct fleet *fleet = view->fleet;
+    bool is_estimate;
+    int64_t cost = cost_of_thousand_usd_micro(view, &is_estimate);
+    text_add(text, "\n%llu requests offered, %llu answered, %llu failed\n",
+             (unsigned long long)stats->offered, (unsigned long long)stats->answered,
+             (unsigned long long)stats->failed);
+    text_add(text, "%llu client retries, %llu of them at another region's gateway\n",
+             (unsigned long long)stats->client_retries, (unsigned long long)stats->other_region);
+    if (view->kill_region != FLEET_NONE) {
+        text_add(text,
+                 "%.*s was killed with %u streams open: %llu streams cut in all (%llu told so by "
+                 "an error event)\n",
+                 SPAN_ARG(fleet->regions[view->kill_region].name), stats->streams_open_at_kill,
+                 (unsigned long long)stats->cut_streams, (unsigned long long)stats->typed_errors);
+        if (stats->rerouted_at_us)
+            text_add(text, "first rerouted answer whole %lld ms after the kill\n",
+                     (long long)((stats->rerouted_at_us - stats->killed_at_us) / 1000));
+    }
+    text_add(text, "\n  %-6s%24s  %24s  served by\n", "zone", "first token p50/p95/p99",
+             "answer p50/p95/p99");
+    text_add(text, "  %-58s", "");
+    for (uint16_t r = 0; r < fleet->region_count; r++)
+        text_add(text, " %7.7s", fleet->regions[r].name.p);
+    text_add_c(text, '\n');
+    for (uint16_t z = 0; z < fleet->zone_count; z++)
+        print_zone(view, z, text);
+    text_add(text,
+             "\n%llu prompt tokens, %llu of them found in a prefix cache; %llu tokens written\n",
+             (unsigned long long)stats->prompt_tokens, (unsigned long long)stats->cached_tokens,
+             (unsigned long long)stats->output_tokens);
+    text_add(text, "%u prompts and %u answers clipped to the model's context\n",
+             view->plan->clipped_contexts, view->plan->clipped_outputs);
+    text_add(text, "cost per 1,000 requests at this load: ");
+    add_price(text, cost, is_estimate);
+    text_add(text, " (list prices of the machines the workers stand for%s)\n",
+             is_estimate ? "; ~ an estimate" : "");
+    print_decision(view, text);
+}
+
+static void json_quantiles(struct text *json, const char *key, const struct histogram *histogram)
+{
+    const struct {
+        const char *name;
+        uint32_t per_million;
+    } rows[] = {{"p50_ms", MEDIAN}, {"p95_ms", P95}, {"p99_ms", P99}};
+    text_json_key(json, key);
+    text_json_object(json);
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        text_json_key(json, rows[i].name);
+        text_json_double(json, (double)histogram_quantile(histogram, rows[i].per_million) / 1000);
+    }
+    text_json_key(json, "count");
+    text_json_u64(json, histogram->count);
+    text_json_end(json);
+}
+
+static void json_number(struct text *json, const char *key, uint64_t value)
+{
+    text_json_key(json, key);
+    text_json_u64(json, value);
+}
+
+static void json_zones(const struct demo_view *view, struct text *json)
+{
+    text_json_key(json, "zones");
+    text_json_array(json);
+    for (uint16_t z = 0; z < view->fleet->zone_count; z++) {
+        const struct demo_zone_stats *zone = &view->stats->zone[z];
+        text_json_object(json);
+        text_json_key(json, "zone");
+        text_json_span(json, view->fleet->zones[z]);
+        json_quantiles(json, "ttft", &zone->ttft_us);
+        json_quantiles(json, "total", &zone->total_us);
+        text_json_key(json, "served_by");
+        text_json_object(json);
+        for (uint16_t r = 0; r < view->fleet->region_count; r++) {
+            char name[LIMIT_NAME + 1];
+            struct text key;
+            text_init(&key, name, sizeof name);
+            text_add_span(&key, view->fleet->regions[r].name);
+            json_number(json, name, zone->served_by[r]);
+        }
+        text_json_end(json);
+        text_json_end(json);
+    }
+    text_json_end(json);
+}
+
+static void json_kill(const struct demo_view *view, struct text *json)
+{
+    const struct demo_stats *stats = view->stats;
+    text_json_key(json, "kill");
+    if (view->kill_region == FLEET_NONE) {
+        text_json_null(json);
+        return;
+    }
+    text_json_object(json);
+    text_json_key(json, "region");
+    text_json_span(json, view->fleet->regions[view->kill_region].name);
+    json_number(json, "streams_open", stats->streams_open_at_kill);
+    text_json_key(json, "first_rerouted_answer_ms");
+    if (stats->rerouted_at_us)
+        text_json_double(json, (double)(stats->rerouted_at_us - stats->killed_at_us) / 1000);
+    else
+        text_json_null(json);
+    text_json_end(json);
+}
+
+void demo_report_json(const struct demo_view *view, struct text *json)
+{
+    const struct demo_stats *stats = view->stats;
+    const char *reason;
+    bool is_estimate;
+    text_json_object(json);
+    text_json_key(json, "good");
+    text_json_bool(json, demo_is_good(view, &reason));
+    text_json_key(json, "reason");
+    text_json_str(json, reason);
+    text_json_key(json, "engine");
+    text_json_str(json, view->is_echo ? "echo" : "llama");
+    text_json_key(json, "seconds");
+    text_json_double(json, (double)view->elapsed_us / 1e6);
+    json_number(json, "offered", stats->offered);
+    json_number(json, "answered", stats->answered);
+    json_number(json, "client_retries", stats->client_retries);
+    json_number(json, "other_region", stats->other_region);
+    json_number(json, "failed", stats->failed);
+    json_number(json, "cut_streams", stats->cut_streams);
+    json_number(json, "cut_with_error_event", stats->typed_errors);
+    json_kill(view, json);
+    json_zones(view, json);
+    json_number(json, "prompt_tokens", stats->prompt_tokens);
+    json_number(json, "prefix_tokens_reused", stats->cached_tokens);
+    json_number(json, "output_tokens", stats->output_tokens);
+    json_number(json, "clipped_contexts", view->plan->clipped_contexts);
+    json_number(json, "clipped_outputs", view->plan->clipped_outputs);
+    text_json_key(json, "context_scale");
+    text_json_double(json, view->plan->context_scale);
+    text_json_key(json, "output_scale");
+    text_json_double(json, view->plan->output_scale);
+    text_json_key(json, "cost_usd_per_1000_requests");
+    text_json_micro(json, cost_of_thousand_usd_micro(view, &is_estimate));
+    text_json_key(json, "cost_is_estimate");
+    text_json_bool(json, is_estimate);
+    text_json_key(json, "last_failure_seen");
+    text_json_str(json, stats->last_failure);
+    text_json_key(json, "decision");
+    if (view->explanation.n)
+        text_json_raw(json, view->explanation);
+    else
+        text_json_null(json);
+    text_json_end(json);
+}

@@ -1,0 +1,42 @@
+#include "cli/load.h"
+
+#include <stdio.h>
+
+#include "fleet/layout.h"
+#include "fleet/load_io.h"
+#include "os/memory.h"
+
+enum { COMPLAINTS_MAX = 64 * 1024 };
+
+static void print_complaints(const struct fleet_complaints *complaints)
+{
+    char *buffer = os_alloc(COMPLAINTS_MAX);
+    if (!buffer)
+        return;
+    struct text text;
+    text_init(&text, buffer, COMPLAINTS_MAX);
+    fleet_complaints_print(complaints, false, &text);
+    fputs(buffer, stderr);
+    os_free(buffer);
+}
+
+bool load_fleet(const char *file, const int64_t *port_base, struct arena *arena,
+                const struct fleet **ret_fleet)
+{
+    struct fleet_complaints *complaints = ARENA_NEW(arena, struct fleet_complaints);
+    enum err err = complaints ? fleet_load(file, arena, complaints, ret_fleet) : ERR_MEMORY;
+    if (err == ERR_SYNTAX) {
+        print_complaints(complaints);
+        return false;
+    }
+    if (err) {
+        fprintf(stderr, "farspan: %s: %s\n", file, err_text(err));
+        return false;
+    }
+    if (port_base && *port_base + fleet_port_count(*ret_fleet) > 65536) {
+        fprintf(stderr, "farspan: this world needs %u ports: --port-base may be at most %u\n",
+                fleet_port_count(*ret_fleet), 65536 - fleet_port_count(*ret_fleet));
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,65 @@
+#include <stdio.h>
+
+#include "base/check.h"
+#include "cli/options.h"
+#include "cli/verbs.h"
+#include "cli/world_client.h"
+#include "fleet/layout.h"
+
+static int ask(struct world_client *world, const char *region, const char *kind)
+{
+    char body[256], message[512];
+    struct text json, why;
+    struct span answer;
+    text_init(&json, body, sizeof body);
+    text_init(&why, message, sizeof message);
+    text_json_object(&json);
+    text_json_key(&json, "region");
+    text_json_str(&json, region);
+    text_json_key(&json, "kind");
+    text_json_str(&json, kind);
+    text_json_end(&json);
+    uint16_t port = fleet_port_supervisor(world->fleet, world->port_base);
+    unsigned status = world_client_ask(world, port, "POST", "/peer/v1/fault", "Peer",
+                                       text_span(&json), &answer, &why);
+    if (status == 200) {
+        printf("%s: %s\n", region, kind);
+        return 0;
+    }
+    if (status)
+        fprintf(stderr, "farspan: refused (%u): %.*s\n", status, SPAN_ARG(answer));
+    else
+        fprintf(stderr, "farspan: the supervisor does not answer: %s\n", message);
+    return 1;
+}
+
+int verb_fault(int argc, char **argv)
+{
+    const char *state = NULL;
+    const struct option_row rows[] = {
+        {"--state", "DIR", "state folder of the world", OPTION_TEXT, &state, 0, 0},
+    };
+    const struct option_usage usage = {
+        "farspan fault REGION kill|pause|cut|slow|heal [--state DIR]",
+        "Does to a region of the running world what happens to regions:\n"
+        "  kill   SIGKILL of its gateway and workers, which stay down\n"
+        "  pause  they stop answering, but their connections stay (SIGSTOP)\n"
+        "  cut    nothing passes its links\n"
+        "  slow   its links take five times as long\n"
+        "  heal   undoes all of it",
+        "farspan fault aws:us-east-1 kill",
+        rows,
+        COUNT_OF(rows),
+        2,
+        2};
+    size_t rest;
+    int status = options_parse(&usage, argc, argv, &rest);
+    if (status != OPTIONS_RUN)
+        return status;
+    struct world_client world;
+    if (!world_client_open(state, &world))
+        return 1;
+    status = ask(&world, argv[0], argv[1]);
+    world_client_close(&world);
+    return status;
+}

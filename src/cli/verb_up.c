@@ -1,0 +1,344 @@
+/* verb_up.c: a world on this machine until somebody ends it. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "cli/load.h"
+#include "cli/options.h"
+#include "cli/verbs.h"
+#include "cli/world_client.h"
+#include "deploy/world.h"
+#include "fleet/layout.h"
+#include "os/file.h"
+#include "os/memory.h"
+#include "os/process.h"
+
+enum { ARENA_SIZE = 16 << 20, OUTPUT_MAX = 256 * 1024 };
+
+struct up {
+    struct net_loop *loop;
+    struct world *world;
+    const struct fleet *fleet;
+    struct state_folder state;
+    char file[STATE_PATH_MAX];
+    char model[STATE_PATH_MAX];
+    int64_t port_base, duration_us;
+    bool is_json, is_echo;
+    struct net_watch signals;
+    int signal_fd;
+    struct net_timer end;
+    int exit_status;
+    char output[OUTPUT_MAX];
+};
+
+static void write_world_file(struct up *up)
+{
+    char path[STATE_PATH_MAX], message[512];
+    struct text json, why;
+    text_init(&json, up->output, sizeof up->output);
+    text_init(&why, message, sizeof message);
+    world_print_state(up->world, &json);
+    if (!state_file_path(up->state.path, "world.json", path) ||
+        os_file_write(path, text_span(&json), 0600, &why))
+        fprintf(stderr, "farspan: %s\n  farspan status and fault will not find this world\n",
+                message);
+}
+
+static void json_workers(const struct up *up, uint16_t region, struct text *json)
+{
+    text_json_key(json, "workers");
+    text_json_array(json);
+    for (uint16_t w = 0; w < up->fleet->worker_count; w++) {
+        const struct fleet_worker *worker = &up->fleet->workers[w];
+        if (worker->region != region)
+            continue;
+        text_json_object(json);
+        text_json_key(json, "name");
+        text_json_span(json, worker->name);
+        text_json_key(json, "port");
+        text_json_u64(json, fleet_port_worker(up->fleet, (uint16_t)up->port_base, w));
+        text_json_key(json, "services");
+        text_json_array(json);
+        for (uint16_t r = 0; r < worker->replica_count; r++) {
+            uint16_t service = up->fleet->replicas[worker->replica_first + r].service;
+            text_json_span(json, up->fleet->services[service].name);
+        }
+        text_json_end(json);
+        text_json_end(json);
+    }
+    text_json_end(json);
+}
+
+static void print_ready_json(struct up *up)
+{
+    struct text json;
+    text_init(&json, up->output, sizeof up->output);
+    text_json_object(&json);
+    text_json_key(&json, "ready");
+    text_json_bool(&json, true);
+    text_json_key(&json, "key");
+    text_json_str(&json, up->state.client_key);
+    text_json_key(&json, "regions");
+    text_json_array(&json);
+    for (uint16_t r = 0; r < up->fleet->region_count; r++) {
+        const struct fleet_region *region = &up->fleet->regions[r];
+        char url[64];
+        snprintf(url, sizeof url, "http://127.0.0.1:%u",
+                 fleet_port_gateway(up->fleet, (uint16_t)up->port_base, r));
+        text_json_object(&json);
+        text_json_key(&json, "region");
+        text_json_span(&json, region->name);
+        text_json_key(&json, "zone");
+        text_json_span(&json, up->fleet->zones[region->zone]);
+        text_json_key(&json, "gateway");
+        text_json_str(&json, url);
+        json_workers(up, r, &json);
+        text_json_end(&json);
+    }
+    text_json_end(&json);
+    text_json_key(&json, "services");
+    text_json_array(&json);
+    for (uint16_t s = 0; s < up->fleet->service_count; s++)
+        text_json_span(&json, up->fleet->services[s].name);
+    text_json_end(&json);
+    text_json_end(&json);
+    puts(up->output);
+    fflush(stdout);
+}
+
+static void print_ready_text(const struct up *up, int64_t after_us)
+{
+    const struct fleet *fleet = up->fleet;
+    uint16_t base = (uint16_t)up->port_base;
+    printf("\n%.*s is up after %.1f s: %u regions, %u workers, %u services\n\n",
+           SPAN_ARG(fleet->name), (double)after_us / 1e6, fleet->region_count, fleet->worker_count,
+           fleet->service_count);
+    for (uint16_t r = 0; r < fleet->region_count; r++)
+        printf("  %-22.*s zone %-6.*s http://127.0.0.1:%u\n", SPAN_ARG(fleet->regions[r].name),
+               SPAN_ARG(fleet->zones[fleet->regions[r].zone]), fleet_port_gateway(fleet, base, r));
+    printf("\ntry it (the key is in %s/key)\n\n", up->state.path);
+    printf("  export KEY=$(cat %s/key)\n", up->state.path);
+    printf(
+        "  curl -sN http://127.0.0.1:%u/v1/chat/completions -H \"authorization: Bearer $KEY\" \\\n"
+        "    -d '{\"model\":\"%.*s\",\"stream\":true,\"max_tokens\":48,\"messages\":"
+        "[{\"role\":\"user\",\"content\":\"It was a fine evening\"}]}'\n",
+        fleet_port_gateway(fleet, base, 0), SPAN_ARG(fleet->services[0].name));
+    printf("  curl -s http://127.0.0.1:%u/v1/models -H \"authorization: Bearer $KEY\"\n",
+           fleet_port_gateway(fleet, base, 0));
+    printf("\nin another terminal: farspan status, farspan chat, farspan fault %.*s kill\n"
+           "Ctrl-C ends it\n\n",
+           SPAN_ARG(fleet->regions[0].name));
+    fflush(stdout);
+}
+
+static void print_event_json(const struct world_event *event)
+{
+    char buffer[1024];
+    struct text json;
+    text_init(&json, buffer, sizeof buffer);
+    text_json_object(&json);
+    text_json_key(&json, "event");
+    text_json_str(&json, event->event);
+    text_json_key(&json, "process");
+    text_json_span(&json, event->process);
+    text_json_key(&json, "region");
+    text_json_span(&json, event->region);
+    text_json_key(&json, "status");
+    text_json_i64(&json, event->status);
+    text_json_key(&json, "after_s");
+    text_json_double(&json, (double)event->after_us / 1e6);
+    text_json_key(&json, "detail");
+    text_json_str(&json, event->detail);
+    text_json_end(&json);
+    puts(buffer);
+    fflush(stdout);
+}
+
+static void print_event_text(const struct world_event *event)
+{
+    if (strcmp(event->event, "died") == 0)
+        printf("%.*s died after %.1f s (status %d)\n", SPAN_ARG(event->process),
+               (double)event->after_us / 1e6, event->status);
+    else if (strcmp(event->event, "given_up") == 0)
+        printf("%.*s died %d times in a row and is left alone: see farspan logs, then "
+               "farspan fault %.*s heal\n",
+               SPAN_ARG(event->process), CHILD_DEATHS_MAX, SPAN_ARG(event->region));
+    else if (event->detail)
+        printf("%s %.*s: %s\n", event->event, SPAN_ARG(event->region), event->detail);
+    else
+        printf("%s %.*s\n", event->event, SPAN_ARG(event->process));
+    fflush(stdout);
+}
+
+static void on_event(void *user, const struct world_event *event)
+{
+    struct up *up = user;
+    bool is_ready = strcmp(event->event, "ready") == 0;
+    if (is_ready)
+        write_world_file(up);
+    if (is_ready && up->is_json)
+        print_ready_json(up);
+    else if (is_ready)
+        print_ready_text(up, event->after_us);
+    else if (up->is_json && world_is_ready(up->world))
+        print_event_json(event);
+    else if (!up->is_json)
+        print_event_text(event);
+}
+
+static void on_stopped(void *user)
+{
+    struct up *up = user;
+    net_loop_stop(up->loop);
+}
+
+static void on_signal(struct net_watch *watch, unsigned events)
+{
+    struct up *up = CONTAINER_OF(watch, struct up, signals);
+    (void)events;
+    while (os_signals_next(up->signal_fd) > 0) {
+        if (!up->is_json)
+            printf("\nstopping: streams still open have 4 s\n");
+        world_stop(up->world);
+    }
+}
+
+static void on_end_due(struct net_timer *timer)
+{
+    world_stop(CONTAINER_OF(timer, struct up, end)->world);
+}
+
+static bool say(const char *what, enum err err, const char *why)
+{
+    fprintf(stderr, "farspan: %s: %s\n", what, why[0] ? why : err_text(err));
+    return false;
+}
+
+static bool open_world(struct up *up)
+{
+    char message[1024];
+    struct text why;
+    text_init(&why, message, sizeof message);
+    const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    struct world_rules rules = {.file = up->file,
+                                .fleet = up->fleet,
+                                .state = &up->state,
+                                .port_base = (uint16_t)up->port_base,
+                                .is_echo = up->is_echo,
+                                .model_file = up->model[0] ? up->model : NULL,
+                                .on_event = on_event,
+                                .on_stopped = on_stopped,
+                                .user = up};
+    enum err err = net_loop_new(&up->loop);
+    if (!err)
+        err = os_signals_open(signals, COUNT_OF(signals), &up->signal_fd);
+    if (!err)
+        err = net_loop_watch(up->loop, &up->signals, up->signal_fd, on_signal);
+    if (!err)
+        err = world_new(up->loop, &rules, &up->world, &why);
+    net_timer_init(&up->end, on_end_due);
+    if (!err && up->duration_us > 0)
+        err = net_timer_set(up->loop, &up->end, net_loop_now_us(up->loop) + up->duration_us);
+    return err ? say("cannot start the world", err, message) : true;
+}
+
+static int run(struct up *up, const char *state)
+{
+    char folder[STATE_PATH_MAX], message[1024];
+    struct text why;
+    state_default_path(folder);
+    text_init(&why, message, sizeof message);
+    enum err err = state_open(state ? state : folder, &up->state, &why);
+    if (err) {
+        say("the state folder", err, message);
+        return 1;
+    }
+    if (!open_world(up)) {
+        state_close(&up->state);
+        return 1;
+    }
+    if (!up->is_json && up->is_echo)
+        printf("the llama services run on the echo engine\n");
+    write_world_file(up);
+    world_start(up->world);
+    net_loop_run(up->loop);
+    world_free(up->world);
+    net_loop_free(up->loop);
+
+    char path[STATE_PATH_MAX];
+    if (state_file_path(up->state.path, "world.json", path) && os_file_remove(path))
+        fprintf(stderr, "farspan: %s could not be removed\n", path);
+    state_close(&up->state);
+    return up->exit_status;
+}
+
+/* An absolute path, since children may be started again after somebody changed folder. */
+static bool absolute(const char *path, char ret_path[STATE_PATH_MAX])
+{
+    char *real = realpath(path, NULL);
+    bool fits = real && strlen(real) < STATE_PATH_MAX;
+    if (fits)
+        memcpy(ret_path, real, strlen(real) + 1);
+    else
+        fprintf(stderr, "farspan: %s: there is no such file\n", path);
+    free(real);
+    return fits;
+}
+
+int verb_up(int argc, char **argv)
+{
+    const char *file = NULL, *state = NULL, *model = NULL;
+    struct up *up = os_alloc(sizeof *up);
+    void *memory = os_alloc(ARENA_SIZE);
+    if (!up || !memory)
+        return 1;
+    up->port_base = FLEET_PORT_BASE;
+    net_watch_init(&up->signals);
+    const struct option_row rows[] = {
+        {"-f|--file", "FILE", "the world (examples/three-continents.yaml)", OPTION_TEXT, &file, 0,
+         0},
+        {"--json", NULL, "one JSON line when ready, then one an event", OPTION_FLAG, &up->is_json,
+         0, 0},
+        {"--state", "DIR", "state folder (~/.local/state/farspan)", OPTION_TEXT, &state, 0, 0},
+        {"--port-base", "N", "first port (18080)", OPTION_NUMBER, &up->port_base, 1024, 65000},
+        {"--duration", "TIME", "end by itself after this time", OPTION_TIME, &up->duration_us, 0,
+         0},
+        {"--model", "FILE.gguf", "serve this file instead of the shipped one", OPTION_TEXT, &model,
+         0, 0},
+        {"--echo", NULL, "run llama services on the echo engine", OPTION_FLAG, &up->is_echo, 0, 0},
+    };
+    const struct option_usage usage = {
+        "farspan up [-f FILE] [--json] [--state DIR] [--port-base N] [--duration TIME]",
+        "Runs the world of a farspan.yaml on this machine, without root or containers: a gateway "
+        "a\n"
+        "region, its workers, and an emulated link for each pair of places. What dies is started\n"
+        "again. Ends with Ctrl-C or SIGTERM within 5 s and leaves nothing behind.",
+        "farspan up -f examples/three-continents.yaml",
+        rows,
+        COUNT_OF(rows),
+        0,
+        0};
+    size_t rest;
+    int status = options_parse(&usage, argc, argv, &rest);
+    if (status != OPTIONS_RUN)
+        return status;
+#ifndef FARSPAN_WITH_LLAMA
+    up->is_echo = true;
+#endif
+    char found[STATE_PATH_MAX];
+    if (!file && !world_client_data("examples/three-continents.yaml", found))
+        return 1;
+    if (!absolute(file ? file : found, up->file) || (model && !absolute(model, up->model)))
+        return 1;
+    struct arena arena;
+    arena_init(&arena, memory, ARENA_SIZE);
+    if (!load_fleet(up->file, &up->port_base, &arena, &up->fleet))
+        return 1;
+    status = run(up, state);
+    os_free(memory);
+    os_free(up);
+    return status;
+}

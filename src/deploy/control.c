@@ -1,0 +1,204 @@
+/* control.c: the supervisor's door for `farspan fault`, `status` and the demo. Peers only. */
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/check.h"
+#include "base/crypto.h"
+#include "deploy/world_own.h"
+
+enum { CONTROL_BODY_MAX = 4096, CONTROL_ANSWER_MAX = 128 * 1024 };
+
+static void answer_json(struct http_exchange *exchange, unsigned status, struct span json)
+{
+    http_answer(exchange, status, SPAN_LITERAL("content-type: application/json\r\n"),
+                (int64_t)json.n, json);
+}
+
+static void answer_error(struct http_exchange *exchange, unsigned status, const char *message)
+{
+    char buffer[1024];
+    struct text json;
+    text_init(&json, buffer, sizeof buffer);
+    text_json_object(&json);
+    text_json_key(&json, "error");
+    text_json_str(&json, message);
+    text_json_end(&json);
+    answer_json(exchange, status, text_span(&json));
+}
+
+static bool is_peer(const struct world *world, const struct http_head *head)
+{
+    uint8_t secret[CRYPTO_KEY_SIZE];
+    struct span value = http_header_of(head, HTTP_HEADER_AUTHORIZATION);
+    if (!span_starts_with(value, "Peer "))
+        return false;
+    struct span hex = span_from(value.p + 5, value.n - 5);
+    return crypto_unhex(hex, secret, sizeof secret) &&
+           crypto_is_equal(secret, world->rules.state->peer_secret, sizeof secret);
+}
+
+static void answer_state(struct http_exchange *exchange, const struct world *world)
+{
+    static char buffer[CONTROL_ANSWER_MAX]; /* one loop, one answer at a time */
+    struct text json;
+    text_init(&json, buffer, sizeof buffer);
+    world_print_state(world, &json);
+    CHECK(!json.is_cut);
+    answer_json(exchange, 200, text_span(&json));
+}
+
+static void answer_fault(struct http_exchange *exchange, struct world *world)
+{
+    struct span body = http_exchange_body(exchange);
+    json_t *root = json_loadb(body.p, body.n, JSON_REJECT_DUPLICATES, NULL);
+    const char *region = json_string_value(json_object_get(root, "region"));
+    const char *kind = json_string_value(json_object_get(root, "kind"));
+    if (!region || !kind) {
+        answer_error(exchange, 400, "expected {\"region\":\"...\",\"kind\":\"...\"}");
+    } else {
+        char message[512];
+        struct text why;
+        text_init(&why, message, sizeof message);
+        enum err err = world_fault(world, span_of(region), span_of(kind), &why);
+        if (err)
+            answer_error(exchange, err == ERR_NOT_FOUND ? 404 : 400, message);
+        else
+            answer_json(exchange, 200, SPAN_LITERAL("{}"));
+    }
+    json_decref(root);
+}
+
+static void on_head(struct http_exchange *exchange)
+{
+    struct world *world = http_server_user(exchange->server);
+    const struct http_head *head = exchange->head;
+    if (!is_peer(world, head)) {
+        answer_error(exchange, 403, "peers only");
+        return;
+    }
+    if (head->method == HTTP_GET && span_is(head->path, "/peer/v1/state")) {
+        answer_state(exchange, world);
+        return;
+    }
+    if (head->method != HTTP_POST || !span_is(head->path, "/peer/v1/fault")) {
+        answer_error(exchange, 404, "GET /peer/v1/state, POST /peer/v1/fault");
+        return;
+    }
+    http_exchange_hold(exchange, CONTROL_BODY_MAX);
+}
+
+static void on_body(struct http_exchange *exchange, struct span piece)
+{
+    (void)exchange;
+    (void)piece;
+}
+
+static void on_overflow(struct http_exchange *exchange, struct span so_far)
+{
+    (void)so_far;
+    answer_error(exchange, 413, "too long for a fault");
+}
+
+static void on_body_end(struct http_exchange *exchange)
+{
+    if (!exchange->status)
+        answer_fault(exchange, http_server_user(exchange->server));
+}
+
+static void on_drained(struct http_exchange *exchange)
+{
+    (void)exchange;
+}
+
+static void on_gone(struct http_exchange *exchange, bool was_whole)
+{
+    (void)exchange;
+    (void)was_whole;
+}
+
+static const struct http_handler handler = {.on_head = on_head,
+                                            .on_body = on_body,
+                                            .on_overflow = on_overflow,
+                                            .on_body_end = on_body_end,
+                                            .on_drained = on_drained,
+                                            .on_gone = on_gone};
+
+enum err world_control_new(struct world *world, struct text *why)
+{
+    struct http_server_rules rules;
+    struct net_address address;
+    http_server_rules_default(&rules);
+    rules.connections_max = 64;
+    enum err err = http_server_new(world->loop, &handler, &rules, world, &world->control);
+    if (err)
+        return err;
+    net_address_loopback(fleet_port_supervisor(world->rules.fleet, world->rules.port_base),
+                         &address);
+    return http_server_listen(world->control, &address, false, why);
+}
+
+void world_control_free(struct world *world)
+{
+    if (world->control)
+        http_server_free(world->control);
+}
+
+/* What the link emulator answers is of no use to the one who asked long ago: a failure is said on
+ * the console. */
+static void on_link_head(struct http_call *call, const struct http_head *head)
+{
+    (void)call;
+    if (head->status != 200)
+        fprintf(stderr, "farspan: the link emulator refused a fault: status %u\n", head->status);
+}
+
+static void on_link_error(struct http_call *call, enum err err, enum http_phase phase)
+{
+    (void)call;
+    (void)phase;
+    fprintf(stderr, "farspan: the link emulator did not take a fault: %s\n", err_text(err));
+}
+
+static void on_link_body(struct http_call *call, struct span piece)
+{
+    (void)call;
+    (void)piece;
+}
+
+static void on_link_end(struct http_call *call)
+{
+    (void)call;
+}
+
+static const struct http_call_handler link_handler = {.on_head = on_link_head,
+                                                      .on_body = on_link_body,
+                                                      .on_end = on_link_end,
+                                                      .on_error = on_link_error};
+
+void world_pass_fault_to_link(struct world *world, struct span region, struct span kind)
+{
+    /* The call keeps no copy of its body: a ring, since a fault is answered long before 8 more were
+     * asked for. */
+    static char bodies[8][256];
+    static unsigned turn;
+    char head[256], hex[2 * CRYPTO_KEY_SIZE + 1];
+    char *body = bodies[turn++ % COUNT_OF(bodies)];
+    crypto_hex(world->rules.state->peer_secret, CRYPTO_KEY_SIZE, hex);
+    int head_size = snprintf(head, sizeof head,
+                             "POST /peer/v1/fault HTTP/1.1\r\nauthorization: Peer %s\r\n"
+                             "content-type: application/json\r\n",
+                             hex);
+    int body_size = snprintf(body, sizeof bodies[0], "{\"region\":\"%.*s\",\"kind\":\"%.*s\"}",
+                             SPAN_ARG(region), SPAN_ARG(kind));
+    struct http_request request = {.head = span_from(head, (size_t)head_size),
+                                   .body = span_from(body, (size_t)body_size),
+                                   .body_length = body_size,
+                                   .first_byte_timeout_us = 2 * 1000 * 1000,
+                                   .handler = &link_handler};
+    if (!http_call(world->link_origin, &request))
+        fprintf(stderr, "farspan: the link emulator could not be asked\n");
+    crypto_wipe(hex, sizeof hex);
+    crypto_wipe(head, sizeof head);
+}

@@ -1,0 +1,66 @@
+/* world_own.h: what the files of the supervisor share. Nobody else includes it. */
+#ifndef DEPLOY_WORLD_OWN_H
+#define DEPLOY_WORLD_OWN_H
+
+#include <sys/types.h>
+
+#include "deploy/world.h"
+#include "fleet/layout.h"
+#include "http/client_io.h"
+#include "http/server_io.h"
+
+enum { WORLD_PROCESSES_MAX = 1 + LIMIT_REGIONS + LIMIT_WORKERS, WORLD_ARGS_MAX = 24 };
+
+enum world_role { WORLD_LINK, WORLD_WORKER, WORLD_GATEWAY };
+
+struct world_process {
+    struct world *world;
+    struct child child;
+    enum world_role role;
+    uint16_t index;  /* worker or region of the fleet */
+    uint16_t region; /* FLEET_NONE: of none */
+    uint16_t port;
+    pid_t pid; /* 0: none alive */
+    int pidfd;
+    bool is_spawn_due; /* asked for while the one before was still dying */
+    bool is_paused;
+    struct net_watch watch;
+    struct net_timer timer;
+    char name[LIMIT_NAME + 16];
+};
+
+/* Asking one gateway, again and again, whether it can answer for every service. */
+struct world_probe {
+    struct world *world;
+    struct http_origin *origin;
+    struct http_call *call;
+    bool is_ready;
+};
+
+struct world {
+    struct net_loop *loop;
+    struct world_rules rules;
+    struct http_client *client;
+    struct http_server *control;
+    struct http_origin *link_origin;
+    struct world_probe probe[LIMIT_REGIONS];
+    struct net_timer probe_timer;
+    int64_t started_at_us;
+    bool is_ready, is_stopping, is_stopped;
+    unsigned process_count;
+    struct world_process process[WORLD_PROCESSES_MAX];
+};
+
+/* world.c */
+void world_report(struct world *world, const struct world_event *event);
+
+/* ready.c: sets is_ready and reports it, once. */
+MUST_USE enum err world_ready_new(struct world *world, struct text *why);
+void world_ready_free(struct world *world);
+
+/* control.c */
+MUST_USE enum err world_control_new(struct world *world, struct text *why);
+void world_control_free(struct world *world);
+void world_pass_fault_to_link(struct world *world, struct span region, struct span kind);
+
+#endif

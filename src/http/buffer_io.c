@@ -1,0 +1,126 @@
+#include "http/buffer_io.h"
+
+#include <stdatomic.h>
+
+#include "base/check.h"
+#include "os/memory.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define KEEPS_NONE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KEEPS_NONE 1
+#endif
+#endif
+#ifndef KEEPS_NONE
+#define KEEPS_NONE 0
+#endif
+
+struct buffer_class {
+    uint32_t block_size; /* with the header */
+    uint32_t keep_max;   /* free ones kept: 4 + 5 + 4 + 8 + 17 MiB */
+};
+
+static const struct buffer_class classes[BUFFER_CLASSES] = {
+    {4 * 1024, 1024}, {LIMIT_HTTP_HEAD + 4 * 1024, 256},      {64 * 1024, 64},
+    {260 * 1024, 32}, {LIMIT_HTTP_HELD_BODY + 64 * 1024, 16},
+};
+
+static atomic_size_t held_bytes;
+
+void buffer_pool_init(struct buffer_pool *pool)
+{
+    *pool = (struct buffer_pool){.out_count = 0};
+}
+
+void buffer_pool_fini(struct buffer_pool *pool)
+{
+    CHECK(pool->out_count == 0);
+    for (unsigned class = 0; class < BUFFER_CLASSES; class ++) {
+        while (pool->free_list[class]) {
+            struct buffer *buffer = pool->free_list[class];
+            pool->free_list[class] = buffer->next;
+            os_free(buffer);
+        }
+    }
+}
+
+struct buffer *buffer_take_class(struct buffer_pool *pool, unsigned class)
+{
+    CHECK(class < BUFFER_CLASSES);
+    struct buffer *buffer = pool->free_list[class];
+    if (buffer) {
+        pool->free_list[class] = buffer->next;
+        pool->free_count[class]--;
+    } else {
+        buffer = os_alloc(classes[class].block_size);
+        if (!buffer)
+            return NULL;
+        buffer->pool = pool;
+        buffer->class = class;
+        buffer->size = classes[class].block_size - (uint32_t)sizeof *buffer;
+    }
+    buffer->next = NULL;
+    buffer->refs = 1;
+    buffer->start = buffer->end = 0;
+    buffer->charged = 0;
+    pool->out_count++;
+    return buffer;
+}
+
+struct buffer *buffer_take(struct buffer_pool *pool, size_t size)
+{
+    for (unsigned class = 0; class < BUFFER_CLASSES; class ++)
+        if (size <= classes[class].block_size - sizeof(struct buffer))
+            return buffer_take_class(pool, class);
+    return NULL;
+}
+
+struct buffer *buffer_ref(struct buffer *buffer)
+{
+    buffer->refs++;
+    return buffer;
+}
+
+void buffer_unref(struct buffer *buffer)
+{
+    if (!buffer)
+        return;
+    CHECK(buffer->refs > 0);
+    if (--buffer->refs > 0)
+        return;
+    struct buffer_pool *pool = buffer->pool;
+    pool->out_count--;
+    if (buffer->charged)
+        atomic_fetch_sub_explicit(&held_bytes, buffer->charged, memory_order_relaxed);
+    if (KEEPS_NONE || pool->free_count[buffer->class] >= classes[buffer->class].keep_max) {
+        os_free(buffer);
+        return;
+    }
+    buffer->next = pool->free_list[buffer->class];
+    pool->free_list[buffer->class] = buffer;
+    pool->free_count[buffer->class]++;
+}
+
+size_t buffer_size_max(void)
+{
+    return classes[BUFFER_CLASSES - 1].block_size - sizeof(struct buffer);
+}
+
+bool buffer_charge(struct buffer *buffer)
+{
+    if (buffer->charged)
+        return true;
+    size_t before = atomic_fetch_add_explicit(&held_bytes, buffer->size, memory_order_relaxed);
+    if (before + buffer->size > LIMIT_GATEWAY_HELD_BYTES) {
+        atomic_fetch_sub_explicit(&held_bytes, buffer->size, memory_order_relaxed);
+        return false;
+    }
+    buffer->charged = buffer->size;
+    return true;
+}
+
+size_t buffer_held_bytes(void)
+{
+    return atomic_load_explicit(&held_bytes, memory_order_relaxed);
+}

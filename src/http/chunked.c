@@ -1,0 +1,155 @@
+/* RFC 9112 7.1:
+ *
+ *   SIZE -> [SPACE -> EXTENSION] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -+
+ *    ^                                 |                                   |
+ *    |                                 | size 0                            |
+ *    +---------------------------------|-----------------------------------+
+ *                                      v
+ *                      TRAILER -> TRAILER_NAME -> TRAILER_VALUE -> TRAILER_LF -> TRAILER ...
+ *                         +-----> END_LF -> DONE                                              */
+#include "http/parser.h"
+
+#include "http/tokens.h"
+
+enum state {
+    SIZE,
+    SPACE, /* between the size and the ";" of an extension */
+    EXTENSION,
+    SIZE_LF,
+    DATA,
+    DATA_CR,
+    DATA_LF,
+    TRAILER, /* at the start of a trailer line */
+    TRAILER_NAME,
+    TRAILER_VALUE,
+    TRAILER_LF,
+    END_LF,
+    DONE,
+    REFUSED
+};
+
+enum { DIGITS_MAX = 15, EXTENSION_MAX = 1024, TRAILERS_MAX = 4096 };
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool is_text(uint8_t c)
+{
+    return c == '\t' || (c >= 0x20 && c != 0x7f);
+}
+
+static enum state take_size(struct http_chunked *chunked, uint8_t c)
+{
+    int digit = hex_digit(c);
+    if (digit >= 0) {
+        chunked->left = chunked->left << 4 | (uint64_t)digit;
+        return ++chunked->digits <= DIGITS_MAX ? SIZE : REFUSED;
+    }
+    chunked->line_bytes = 0;
+    if (chunked->digits == 0)
+        return REFUSED;
+    if (c == '\r')
+        return SIZE_LF;
+    if (c == ';')
+        return EXTENSION;
+    return c == ' ' || c == '\t' ? SPACE : REFUSED;
+}
+
+static enum state take_extension(struct http_chunked *chunked, enum state state, uint8_t c)
+{
+    if (++chunked->line_bytes > EXTENSION_MAX)
+        return REFUSED;
+    if (state == SPACE)
+        return c == ';' ? EXTENSION : c == ' ' || c == '\t' ? SPACE : REFUSED;
+    if (c == '\r')
+        return SIZE_LF;
+    return is_text(c) ? EXTENSION : REFUSED;
+}
+
+static enum state take_size_end(struct http_chunked *chunked, uint8_t c)
+{
+    if (c != '\n')
+        return REFUSED;
+    chunked->digits = 0;
+    chunked->line_bytes = 0;
+    return chunked->left ? DATA : TRAILER;
+}
+
+static enum state take_trailer(struct http_chunked *chunked, enum state state, uint8_t c)
+{
+    if (++chunked->line_bytes > TRAILERS_MAX)
+        return REFUSED;
+    switch (state) {
+    case TRAILER:
+        if (c == '\r')
+            return END_LF;
+        return http_is_token(c) ? TRAILER_NAME : REFUSED;
+    case TRAILER_NAME:
+        if (c == ':')
+            return TRAILER_VALUE;
+        return http_is_token(c) ? TRAILER_NAME : REFUSED;
+    case TRAILER_VALUE:
+        if (c == '\r')
+            return TRAILER_LF;
+        return is_text(c) ? TRAILER_VALUE : REFUSED;
+    default:
+        return c == '\n' ? TRAILER : REFUSED;
+    }
+}
+
+/* One byte of anything but data. */
+static enum state take(struct http_chunked *chunked, uint8_t c)
+{
+    enum state state = (enum state)chunked->state;
+    switch (state) {
+    case SIZE:
+        return take_size(chunked, c);
+    case SPACE:
+    case EXTENSION:
+        return take_extension(chunked, state, c);
+    case SIZE_LF:
+        return take_size_end(chunked, c);
+    case DATA_CR:
+        return c == '\r' ? DATA_LF : REFUSED;
+    case DATA_LF:
+        return c == '\n' ? SIZE : REFUSED;
+    case END_LF:
+        return c == '\n' ? DONE : REFUSED;
+    default:
+        return take_trailer(chunked, state, c);
+    }
+}
+
+void http_chunked_init(struct http_chunked *chunked)
+{
+    *chunked = (struct http_chunked){.state = SIZE};
+}
+
+enum err http_chunked_next(struct http_chunked *chunked, struct span bytes, size_t *ret_used,
+                           struct span *ret_data, bool *ret_chunk_ended)
+{
+    size_t i = 0;
+    while (i < bytes.n && chunked->state != DATA && chunked->state < DONE)
+        chunked->state = (uint8_t)take(chunked, (uint8_t)bytes.p[i++]);
+    if (chunked->state == REFUSED)
+        return ERR_SYNTAX;
+
+    struct span data = {bytes.p ? bytes.p + i : NULL, 0};
+    bool has_chunk_ended = false;
+    if (chunked->state == DATA && i < bytes.n) {
+        data.n = bytes.n - i < chunked->left ? bytes.n - i : (size_t)chunked->left;
+        chunked->left -= data.n;
+        has_chunk_ended = chunked->left == 0;
+        if (has_chunk_ended)
+            chunked->state = DATA_CR;
+    }
+    *ret_used = i + data.n;
+    *ret_data = data;
+    *ret_chunk_ended = has_chunk_ended;
+    return chunked->state == DONE ? ERR_CLOSED : ERR_OK;
+}
