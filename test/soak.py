@@ -34,6 +34,8 @@ SLACK_AFTER, SLACK_UNDER_LOAD = 8, 24  # descriptors
 # Refusals that a good request may get while an engine is down; 504 where its deadline passed.
 REFUSALS = {429, 502, 503, 504}
 
+KIND_WORDS = {"whole_stream": "stream", "whole_answer": "answer", "slow": "slow stream", "leave": "left"}
+
 
 class Tally:
     """What became of the requests; shared by the clients."""
@@ -90,7 +92,7 @@ class Client(threading.Thread):
             try:
                 kind()
             except (ConnectionResetError, BrokenPipeError):
-                self.tally.add(f"{kind.__name__}: reset")
+                self.tally.add(f"{KIND_WORDS.get(kind.__name__, kind.__name__)}: reset")
             except (socket.timeout, TimeoutError):
                 self.tally.complain(f"{kind.__name__}: no answer for 30 s")
             except Exception as error:  # a client must not die: the others would be measured without it

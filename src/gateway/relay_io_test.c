@@ -1,5 +1,7 @@
 #include "gateway/rig_test.h"
 
+#include "gateway/proxy_io.h"
+
 static void a_chat_is_answered_with_the_servers_bytes_and_says_where(void **state)
 {
     (void)state;
@@ -309,6 +311,41 @@ static void a_large_body_that_turns_out_wrong_is_refused_or_cut(void **state)
     rig_close(&rig);
 }
 
+/* The one request that is open. */
+static const struct proxy *open_proxy(const struct rig *rig)
+{
+    const struct list *active = &rig->gateway->loops[0]->active;
+    assert_false(list_is_empty(active));
+    return CONTAINER_OF(active->next, struct proxy, link);
+}
+
+static void a_server_that_does_not_read_stops_the_reading_of_a_large_body(void **state)
+{
+    (void)state;
+    enum { SIZE = 48 << 20 };
+    struct rig rig;
+    struct rig_answer answer;
+    rig_open(&rig, 1, NULL);
+    rig_serve(&rig, 0);
+    rig.servers[0].is_deaf = true;
+    static char spaces[64 * 1024];
+    memset(spaces, ' ', sizeof spaces);
+    rig_ask_with(&rig, &answer, "POST /v1/chat/completions HTTP/1.1\r\n",
+                 SPAN_LITERAL("{\"model\":\"chat\","), SIZE);
+    size_t sent = 0;
+    for (unsigned idle = 0; idle < 200 && sent < SIZE - 1024 * 1024; idle++) {
+        size_t n = http_call_send(answer.call, span_from(spaces, sizeof spaces));
+        sent += n;
+        idle = n ? 0 : idle;
+        net_loop_run_once(rig.loop, 1000);
+    }
+    assert_true(sent < SIZE - 1024 * 1024); /* it came to a halt */
+    assert_true(open_proxy(&rig)->tail.room < 2 << 20);
+    http_call_cancel(answer.call);
+    RIG_UNTIL(&rig, list_is_empty(&rig.gateway->loops[0]->active));
+    rig_close(&rig);
+}
+
 static void a_slow_reader_stops_the_reading_of_its_stream(void **state)
 {
     (void)state;
@@ -369,6 +406,7 @@ int main(void)
         cmocka_unit_test(a_deadline_is_a_504),
         cmocka_unit_test(a_large_body_is_passed_on_whole_as_it_comes),
         cmocka_unit_test(a_large_body_that_turns_out_wrong_is_refused_or_cut),
+        cmocka_unit_test(a_server_that_does_not_read_stops_the_reading_of_a_large_body),
         cmocka_unit_test(a_slow_reader_stops_the_reading_of_its_stream),
         cmocka_unit_test(draining_ends_streams_with_the_typed_event),
     };

@@ -20,6 +20,7 @@ struct rig_server {
     unsigned status;                /* answered at once with this; 0: the test answers */
     const char *headers;            /* of such an answer */
     const char *body;
+    bool is_deaf;                        /* reads no body */
     const char *load;                    /* what a worker says of itself; NULL: no worker */
     struct http_exchange *load_exchange; /* the stream on which it does */
     unsigned request_count, gone_count, broken_count;
@@ -51,6 +52,8 @@ static void rig_server_head(struct http_exchange *exchange)
         return;
     rig_note_head(server->seen_head, sizeof server->seen_head, exchange->head);
     server->seen_size = 0;
+    if (server->is_deaf)
+        http_exchange_pause(exchange);
 }
 
 static void rig_server_body(struct http_exchange *exchange, struct span piece)

@@ -172,35 +172,48 @@ static void run_for(int64_t us)
         assert_true(condition);                                                                    \
     } while (0)
 
-/* The best of many, since the machine may have other things to do; enough when one was good. */
 enum { TRIES = 60 };
+
+/* Does the machine let a timer come within 0.2 ms? If not, a late byte says nothing about us. */
+static bool is_quiet(void)
+{
+    int64_t began_us = os_now_us();
+    run_for(3 * MS);
+    return os_now_us() - began_us < 3 * MS + 200;
+}
+
+static int64_t round_trip_us(struct peer *client)
+{
+    int64_t began_us = os_now_us();
+    size_t wanted = client->received + 100;
+    send_more(client, 100);
+    RUN_UNTIL(client->received == wanted);
+    return os_now_us() - began_us;
+}
 
 static void a_fresh_request_takes_two_rtts_and_the_next_one(void **state)
 {
     (void)state;
     const struct link_rules rules = {.rtt_us = 40 * MS};
     add_link(&rules);
-    int64_t fresh_us = INT64_MAX, next_us = INT64_MAX;
-    for (int i = 0; i < TRIES && (fresh_us > 81 * MS || next_us > 40 * MS + 600); i++) {
+    int quiet_tries = 0;
+    bool is_exact = false;
+    for (int i = 0; i < TRIES && !is_exact; i++) {
         struct peer client;
+        bool was_quiet = is_quiet();
         int64_t began_us = os_now_us();
         dial(&client);
         send_more(&client, 100);
         RUN_UNTIL(client.received == 100);
-        int64_t us = os_now_us() - began_us;
-        assert_true(us >= 80 * MS);
-        fresh_us = us < fresh_us ? us : fresh_us;
-
-        began_us = os_now_us();
-        send_more(&client, 100);
-        RUN_UNTIL(client.received == 200);
-        us = os_now_us() - began_us;
-        assert_true(us >= 40 * MS);
-        next_us = us < next_us ? us : next_us;
+        int64_t fresh_us = os_now_us() - began_us, next_us = round_trip_us(&client);
+        assert_true(fresh_us >= 80 * MS && next_us >= 40 * MS);
+        is_exact = fresh_us < 81 * MS && next_us < 40 * MS + 600;
+        quiet_tries += was_quiet && is_quiet();
         net_conn_close(&client.conn);
     }
-    assert_in_range(fresh_us, 80 * MS, 81 * MS);
-    assert_in_range(next_us, 40 * MS, 40 * MS + 600);
+    if (!is_exact && quiet_tries < TRIES / 4)
+        skip();
+    assert_true(is_exact);
 }
 
 static void ten_random_megabytes_come_back_as_they_were(void **state)
@@ -463,13 +476,13 @@ static void a_long_cut_breaks_connections_at_both_ends(void **state)
     (void)state;
     struct link_rules rules = {.rtt_us = 20 * MS};
     add_link(&rules);
-    emulator_set_patience(emulator, 50 * MS);
+    emulator_set_patience(emulator, 500 * MS);
     struct peer client, late;
     dial(&client);
     send_more(&client, 10);
     RUN_UNTIL(client.received == 10);
     set_cut(&rules, true);
-    run_for(60 * MS);
+    run_for(510 * MS);
     dial(&late);
     send_more(&late, 30);
     run_for(10 * MS);

@@ -2,8 +2,8 @@
  *
  * A frame is a header of 32 bytes, little endian, then <length> bytes of payload; a payload above
  * LIMIT_FRAME_INLINE comes as a sealed memfd in SCM_RIGHTS instead (flag FRAME_MEMFD, length is its
- * size). Credits: the child may have at most <credits> unacknowledged TOKENS frames a request, so a
- * slow reader stops one request and not the batch. Progress is counted per step and carried by
+ * size). Credits: the child writes at most as many tokens of a request as it was given credits, so
+ * a slow reader stops one request and not the batch. Progress is counted per step and carried by
  * every frame of the child (no heartbeat thread): a child whose step does not rise while it has
  * work hangs. The parent's end of file is the child's order to exit. */
 #ifndef WORKER_FRAME_H

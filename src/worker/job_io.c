@@ -27,13 +27,24 @@ enum err worker_jobs_make(struct worker *worker)
     worker->job_count++; /* the one that is offered when all places are taken, and refused */
     CHECK(worker->job_count < UINT16_MAX);
     worker->jobs = os_alloc((worker->job_count + 1) * sizeof *worker->jobs);
-    if (!worker->jobs)
+    if (!worker->jobs) {
+        worker->job_count = 0;
         return ERR_MEMORY;
+    }
     for (uint32_t i = worker->job_count; i-- > 0;) {
         worker->jobs[i].next = worker->free_jobs;
         worker->free_jobs = &worker->jobs[i];
     }
     return ERR_OK;
+}
+
+void worker_jobs_fini(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->job_count; i++) {
+        CHECK(!worker->jobs[i].exchange);
+        free(worker->jobs[i].request.engine_json);
+    }
+    os_free(worker->jobs);
 }
 
 uint32_t worker_job_name(const struct worker *worker, const struct worker_job *job)

@@ -94,6 +94,7 @@ void worker_group_pump(struct worker_group *group);
 
 /* job_io.c: requests under way */
 MUST_USE enum err worker_jobs_make(struct worker *worker);
+void worker_jobs_fini(struct worker *worker); /* no exchange is open any more */
 void worker_job_offer(struct worker *worker, struct worker_lane *lane,
                       struct http_exchange *exchange, const struct api_request *request,
                       int64_t deadline_us);

@@ -127,9 +127,7 @@ enum err worker_run(const struct worker_options *options, struct text *why)
         close(signal_fd);
     }
     net_loop_free(worker->loop);
-    for (uint32_t i = 0; i < worker->job_count; i++)
-        CHECK(!worker->jobs[i].is_used || !worker->jobs[i].exchange);
-    os_free(worker->jobs);
+    worker_jobs_fini(worker);
     os_free(worker->scratch.p);
     os_free(worker);
     return err;
