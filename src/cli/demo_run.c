@@ -7,9 +7,9 @@
 #include <jansson.h>
 
 #include "base/check.h"
-#include "base/crypto.h"
 #include "fleet/layout.h"
 #include "http/client_io.h"
+#include "http/peer.h"
 #include "http/sse.h"
 #include "os/clock.h"
 #include "os/memory.h"
@@ -377,12 +377,12 @@ static const struct http_call_handler explain_handler = {.on_head = on_aside_hea
 static void ask_aside(struct demo_run *run, struct http_origin *origin, const char *path,
                       struct span body, const struct http_call_handler *aside)
 {
-    char head[HEAD_MAX], hex[2 * CRYPTO_KEY_SIZE + 1];
-    crypto_hex(run->rules.peer_secret, CRYPTO_KEY_SIZE, hex);
+    char head[HEAD_MAX], proof[HTTP_PEER_PROOF_SIZE];
+    http_peer_proof(run->rules.peer_secret, proof);
     int n = snprintf(head, sizeof head,
-                     "POST %s HTTP/1.1\r\nauthorization: Peer %s\r\n"
+                     "POST %s HTTP/1.1\r\nauthorization: %s\r\n"
                      "content-type: application/json\r\n",
-                     path, hex);
+                     path, proof);
     struct http_request http = {.head = span_from(head, (size_t)n),
                                 .body = body,
                                 .body_length = (int64_t)body.n,
@@ -391,7 +391,7 @@ static void ask_aside(struct demo_run *run, struct http_origin *origin, const ch
                                 .user = run};
     if (!http_call(origin, &http))
         snprintf(run->stats.last_failure, sizeof run->stats.last_failure, "no room for %s", path);
-    crypto_wipe(hex, sizeof hex);
+    crypto_wipe(proof, sizeof proof);
     crypto_wipe(head, sizeof head);
 }
 

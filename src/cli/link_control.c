@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/crypto.h"
+#include "http/peer.h"
 #include "http/server_io.h"
 #include "os/memory.h"
 
@@ -87,24 +88,13 @@ static void answer_fault(struct http_exchange *exchange)
     json_decref(root);
 }
 
-static bool is_peer(const struct link_control *control, const struct http_head *head)
-{
-    uint8_t shown[CRYPTO_KEY_SIZE];
-    struct span proof = http_header_of(head, HTTP_HEADER_AUTHORIZATION);
-    if (!span_starts_with(proof, "Peer "))
-        return false;
-    struct span hex = span_from(proof.p + 5, proof.n - 5);
-    return crypto_unhex(hex, shown, sizeof shown) &&
-           crypto_is_equal(shown, control->secret, sizeof shown);
-}
-
 static void on_head(struct http_exchange *exchange)
 {
     struct link_control *control = http_server_user(exchange->server);
     const struct http_head *head = exchange->head;
     if (span_is(head->path, "/healthz") && head->method == HTTP_GET)
         answer_json(exchange, 200, SPAN_LITERAL("{\"ok\":true}"));
-    else if (!is_peer(control, head))
+    else if (!http_is_peer(head, control->secret))
         answer_error(exchange, 403, "peers only");
     else if (span_is(head->path, "/peer/v1/state") && head->method == HTTP_GET)
         answer_state(exchange, control);

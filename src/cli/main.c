@@ -74,7 +74,10 @@ int verb_help(int argc, char **argv)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
-    os_fault_from_environment();
+    if (!os_fault_from_environment()) {
+        fprintf(stderr, "farspan: FARSPAN_FAULT: expected KIND:N or KIND:N+, as in file:3\n");
+        return 2;
+    }
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return verb_help(1, argv);
     if (strcmp(argv[1], "--version") == 0)

@@ -44,7 +44,7 @@ int verb_fault(int argc, char **argv)
         "Does to a region of the running world what happens to regions:\n"
         "  kill   SIGKILL of its gateway and workers, which stay down\n"
         "  pause  they stop answering, but their connections stay (SIGSTOP)\n"
-        "  cut    nothing passes its links\n"
+        "  cut    nothing passes its links; clients of its own zone still reach it\n"
         "  slow   its links take five times as long\n"
         "  heal   undoes all of it",
         "farspan fault aws:us-east-1 kill",

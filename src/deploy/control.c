@@ -5,8 +5,8 @@
 #include <jansson.h>
 
 #include "base/check.h"
-#include "base/crypto.h"
 #include "deploy/world_own.h"
+#include "http/peer.h"
 
 enum { CONTROL_BODY_MAX = 4096, CONTROL_ANSWER_MAX = 128 * 1024 };
 
@@ -26,17 +26,6 @@ static void answer_error(struct http_exchange *exchange, unsigned status, const 
     text_json_str(&json, message);
     text_json_end(&json);
     answer_json(exchange, status, text_span(&json));
-}
-
-static bool is_peer(const struct world *world, const struct http_head *head)
-{
-    uint8_t secret[CRYPTO_KEY_SIZE];
-    struct span value = http_header_of(head, HTTP_HEADER_AUTHORIZATION);
-    if (!span_starts_with(value, "Peer "))
-        return false;
-    struct span hex = span_from(value.p + 5, value.n - 5);
-    return crypto_unhex(hex, secret, sizeof secret) &&
-           crypto_is_equal(secret, world->rules.state->peer_secret, sizeof secret);
 }
 
 static void answer_state(struct http_exchange *exchange, const struct world *world)
@@ -74,7 +63,7 @@ static void on_head(struct http_exchange *exchange)
 {
     struct world *world = http_server_user(exchange->server);
     const struct http_head *head = exchange->head;
-    if (!is_peer(world, head)) {
+    if (!http_is_peer(head, world->rules.state->peer_secret)) {
         answer_error(exchange, 403, "peers only");
         return;
     }
@@ -183,13 +172,13 @@ void world_pass_fault_to_link(struct world *world, struct span region, struct sp
      * asked for. */
     static char bodies[8][256];
     static unsigned turn;
-    char head[256], hex[2 * CRYPTO_KEY_SIZE + 1];
+    char head[256], proof[HTTP_PEER_PROOF_SIZE];
     char *body = bodies[turn++ % COUNT_OF(bodies)];
-    crypto_hex(world->rules.state->peer_secret, CRYPTO_KEY_SIZE, hex);
+    http_peer_proof(world->rules.state->peer_secret, proof);
     int head_size = snprintf(head, sizeof head,
-                             "POST /peer/v1/fault HTTP/1.1\r\nauthorization: Peer %s\r\n"
+                             "POST /peer/v1/fault HTTP/1.1\r\nauthorization: %s\r\n"
                              "content-type: application/json\r\n",
-                             hex);
+                             proof);
     int body_size = snprintf(body, sizeof bodies[0], "{\"region\":\"%.*s\",\"kind\":\"%.*s\"}",
                              SPAN_ARG(region), SPAN_ARG(kind));
     struct http_request request = {.head = span_from(head, (size_t)head_size),
@@ -199,6 +188,6 @@ void world_pass_fault_to_link(struct world *world, struct span region, struct sp
                                    .handler = &link_handler};
     if (!http_call(world->link_origin, &request))
         fprintf(stderr, "farspan: the link emulator could not be asked\n");
-    crypto_wipe(hex, sizeof hex);
+    crypto_wipe(proof, sizeof proof);
     crypto_wipe(head, sizeof head);
 }

@@ -1,6 +1,7 @@
 #include "gateway/identity.h"
 
 #include "base/check.h"
+#include "base/text.h"
 
 /* The rest of <value> after "<scheme> ", or an empty span. */
 static struct span after_scheme(struct span value, const char *scheme)
@@ -66,6 +67,11 @@ struct gateway_identity gateway_identify(const struct gateway_keys *keys,
 void gateway_peer_proof(const struct gateway_keys *keys, char ret_proof[GATEWAY_PEER_PROOF_SIZE])
 {
     CHECK(keys->has_peer_secret);
-    memcpy(ret_proof, "Peer ", 5);
-    crypto_hex(keys->peer_secret, CRYPTO_KEY_SIZE, ret_proof + 5);
+    struct text text;
+    char hex[2 * CRYPTO_KEY_SIZE + 1];
+    text_init(&text, ret_proof, GATEWAY_PEER_PROOF_SIZE);
+    crypto_hex(keys->peer_secret, CRYPTO_KEY_SIZE, hex);
+    text_add(&text, "Peer %s", hex);
+    CHECK(!text.is_cut);
+    crypto_wipe(hex, sizeof hex);
 }

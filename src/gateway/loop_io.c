@@ -47,7 +47,7 @@ static enum err fill_loop(struct gateway_loop *loop, struct text *why)
     rng_init(&loop->rng, seed);
     route_budget_init(&loop->retries);
     loop->metrics = os_alloc(sizeof *loop->metrics);
-    loop->origins = os_alloc((gateway->map.origin_count + 1u) * sizeof *loop->origins);
+    loop->origins = os_alloc((gateway->map.origin_count + 1u) * sizeof(struct http_origin *));
     if (!loop->metrics || !loop->origins)
         return ERR_MEMORY;
     metrics_init(loop->metrics);

@@ -447,6 +447,7 @@ static bool compute_step(struct engine_loop *loop)
                              : took_ns * loop->plan.prefill_count / loop->plan.token_count;
     loop->totals.prefill_us += (uint64_t)prefill_ns / 1000;
     loop->totals.decode_us += (uint64_t)(took_ns - prefill_ns) / 1000 * loop->plan.decode_count;
+    loop->totals.decode_tokens += loop->plan.decode_count;
     return true;
 }
 

@@ -3,7 +3,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 
-enum { CHECKED_SIZE = FRAME_HEADER_SIZE - 4, LOAD_SIZE = 56 };
+enum { CHECKED_SIZE = FRAME_HEADER_SIZE - 4, LOAD_SIZE = 64 };
 
 static void put(uint8_t *at, uint64_t value, unsigned size)
 {
@@ -65,17 +65,15 @@ void frame_load_encode(const struct frame_load *load, uint8_t ret_bytes[64])
     put(ret_bytes + 32, load->output_tokens, 8);
     put(ret_bytes + 40, load->prefill_us, 8);
     put(ret_bytes + 48, load->decode_us, 8);
+    put(ret_bytes + 56, load->decode_tokens, 8);
 }
 
 enum err frame_load_decode(struct span payload, struct frame_load *ret_load)
 {
-    if (payload.n != 64)
+    if (payload.n != LOAD_SIZE)
         return ERR_SYNTAX;
     uint8_t bytes[64];
     memcpy(bytes, payload.p, sizeof bytes);
-    for (unsigned i = LOAD_SIZE; i < sizeof bytes; i++)
-        if (bytes[i])
-            return ERR_SYNTAX;
     *ret_load = (struct frame_load){.running = (uint32_t)get(bytes, 4),
                                     .waiting = (uint32_t)get(bytes + 4, 4),
                                     .kv_used = (uint32_t)get(bytes + 8, 4),
@@ -84,6 +82,7 @@ enum err frame_load_decode(struct span payload, struct frame_load *ret_load)
                                     .prefix_hit_tokens = get(bytes + 24, 8),
                                     .output_tokens = get(bytes + 32, 8),
                                     .prefill_us = get(bytes + 40, 8),
-                                    .decode_us = get(bytes + 48, 8)};
+                                    .decode_us = get(bytes + 48, 8),
+                                    .decode_tokens = get(bytes + 56, 8)};
     return ERR_OK;
 }

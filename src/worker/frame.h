@@ -55,6 +55,8 @@ struct frame_load {
     uint32_t kv_used, kv_total;                               /* cells */
     uint64_t prompt_tokens, prefix_hit_tokens, output_tokens; /* since start */
     uint64_t prefill_us, decode_us;                           /* busy, since start */
+    uint64_t decode_tokens; /* the output tokens that decode_us was spent on: all but the first of
+                               each answer, which comes with the prompt */
 };
 
 void frame_encode(const struct frame *frame, uint8_t ret_bytes[FRAME_HEADER_SIZE]);

@@ -92,7 +92,8 @@ static void load_reads_back_and_is_refused_at_every_other_length(void **state)
                               .prefix_hit_tokens = 6,
                               .output_tokens = 7,
                               .prefill_us = 8,
-                              .decode_us = UINT64_MAX};
+                              .decode_us = UINT64_MAX,
+                              .decode_tokens = 9};
     struct frame_load read;
     uint8_t bytes[64];
     frame_load_encode(&load, bytes);
@@ -102,6 +103,7 @@ static void load_reads_back_and_is_refused_at_every_other_length(void **state)
     assert_int_equal(read.running, 1);
     assert_int_equal(read.kv_total, 4);
     assert_true(read.decode_us == UINT64_MAX);
+    assert_int_equal(read.decode_tokens, 9);
 }
 
 int main(void)

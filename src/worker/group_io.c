@@ -40,7 +40,7 @@ static void measure_speed(struct worker_group *group)
     const struct frame_load *now = &group->load, *before = &group->load_before;
     uint64_t computed = (now->prompt_tokens - now->prefix_hit_tokens) -
                         (before->prompt_tokens - before->prefix_hit_tokens);
-    uint64_t written = now->output_tokens - before->output_tokens;
+    uint64_t written = now->decode_tokens - before->decode_tokens;
     uint64_t prefill_us = now->prefill_us - before->prefill_us;
     uint64_t decode_us = now->decode_us - before->decode_us;
     if (computed >= 16 && computed < UINT32_MAX && prefill_us > 0) {

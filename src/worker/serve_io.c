@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "http/peer.h"
 #include "os/clock.h"
 #include "worker/worker_inner_io.h"
 
@@ -91,19 +92,6 @@ static void refuse(struct http_exchange *exchange, unsigned status, const char *
     worker_refuse(worker, exchange, form_of(exchange), &error, 0);
 }
 
-/* "authorization: Peer HEX64", in constant time over the secret. */
-static bool is_peer(const struct worker *worker, const struct http_head *head)
-{
-    struct span value = http_header_of(head, HTTP_HEADER_AUTHORIZATION);
-    uint8_t secret[CRYPTO_KEY_SIZE];
-    if (!span_starts_with(value, "Peer ") || value.n != 5 + 2 * sizeof secret)
-        return false;
-    bool is_hex = crypto_unhex(span_from(value.p + 5, 2 * sizeof secret), secret, sizeof secret);
-    bool is_same = is_hex && crypto_is_equal(secret, worker->options->secret, sizeof secret);
-    crypto_wipe(secret, sizeof secret);
-    return is_same;
-}
-
 /* Zones that may compute it: the gateway chose so already; a wrong choice must not pass here. */
 static bool may_compute(const struct worker *worker, const struct http_head *head)
 {
@@ -131,7 +119,7 @@ static void on_head(struct http_exchange *exchange)
     const struct http_head *head = exchange->head;
     struct route route = find_route(head);
     exchange->user = NULL;
-    if (!route.is_open && !is_peer(worker, head)) {
+    if (!route.is_open && !http_is_peer(head, worker->options->secret)) {
         bool has_key = http_has_header(head, HTTP_HEADER_AUTHORIZATION) ||
                        http_has_header(head, HTTP_HEADER_API_KEY);
         metrics_add(&worker->metrics, METRICS_unauthorized_total, 0, 1);
