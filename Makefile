@@ -9,9 +9,10 @@ all: setup build
 setup:
 	@tools/setup.sh $(LLAMA)
 
-# $(1): preset, $(2): build folder
+# $(1): preset, $(2): build folder. Configured anew only when there is nothing, or when WITH_LLAMA is another.
 define preset
-	@cmake --preset $(1) $(CMAKE_FLAGS) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
+	@grep -qs '^WITH_LLAMA:[A-Z]*=$(WITH_LLAMA)$$' $(2)/CMakeCache.txt && [ -f $(2)/build.ninja ] || \
+	    cmake --preset $(1) $(CMAKE_FLAGS) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 	@ninja -C $(2) -j$(JOBS) --quiet
 endef
 

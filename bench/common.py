@@ -122,6 +122,12 @@ def machine():
             "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
+def say_machine(raw):
+    print(f"{raw['cpu']}, {raw['cores']} cores, Linux {raw['kernel']}")
+    if raw["load"][0] > 0.7:
+        print(f"this machine is busy (load {raw['load'][0]:.1f}): figures will scatter")
+
+
 def keep(name, raw):
     """Writes the raw figures and says where."""
     path = os.path.join(OUT, name)

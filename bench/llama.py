@@ -172,6 +172,7 @@ def main():
     common.stop_on_signal()
     build(llama_folder())
     raw = dict(common.machine(), rounds=rounds, tokens=tokens)
+    common.say_machine(raw)
     try:
         model, step_ms = random_model()
         raw["random"] = measure(os.path.abspath(a.farspan), model, rounds, tokens)

@@ -250,7 +250,7 @@ def delays(bed, count, seconds, raw):
     saturating = statistics.median(saturating_rate(bed, raw) for _ in range(3))
     stream_count = max(10, int(saturating / 2 * PACE_MS / 1000))
     rows, void, errors = [], 0, []
-    while len(rows) < count and void < 3 * count:
+    while len(rows) < count and void < 2 * count:
         row = {"direct": streams(UPSTREAM, stream_count, seconds, bed.load_cpu)}
         turn = (len(rows) + void) % len(bed.names)
         for name in bed.names[turn:] + bed.names[:turn]:
@@ -427,6 +427,7 @@ def main():
     for name in ("upstream", "relay", "stream_client"):
         common.compile_helper(name, [f"bench/{name}.c"])
     raw = dict(common.machine(), rounds=rounds, seconds=seconds)
+    common.say_machine(raw)
     try:
         two_cores(cases, rounds, seconds, raw)
         one_core(cases, rounds, seconds, raw)

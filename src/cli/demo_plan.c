@@ -13,12 +13,16 @@ enum {
     TEXT_BYTES_MAX = 1 << 20,
     TABLE_BYTES_MAX = 1 << 20,
     USERS_A_ZONE = 24,
-    BYTES_A_TOKEN =
-        4, /* of prompts: what the model's vocabulary makes of English text, rounded up */
     BODY_MAX = 16 * 1024,
     SIDE_PAUSE_US = 700 * 1000, /* between two calls of one small service */
     TURNS_MAX = 12
 };
+
+/* Of prompts, in tenths: the fewest bytes that the shipped model's vocabulary makes a token of in
+ * any 1,000 bytes of the shipped text (3.5 in the mean), so that a prompt that fits by our count
+ * fits.
+ */
+enum { BYTES_TEN_TOKENS = 25 };
 
 static const char system_prompt[] =
     "You are the keeper of a country house library. Answer as a letter to a friend would: plainly, "
@@ -173,7 +177,7 @@ static enum err measure_trace(struct maker *maker)
 /* A run of whole words of about <tokens> tokens from a place of the text that the dice choose. */
 static struct span some_words(struct maker *maker, uint32_t tokens)
 {
-    size_t size = (size_t)tokens * BYTES_A_TOKEN;
+    size_t size = (size_t)tokens * BYTES_TEN_TOKENS / 10;
     if (size >= maker->text.n / 2)
         size = maker->text.n / 2;
     size_t from = rng_below(&maker->rng, maker->text.n - size);
@@ -198,7 +202,7 @@ static void add_message(struct text *json, const char *role, struct span content
 /* The user's next turn: the conversation grows to about <tokens>, or begins anew. */
 static void grow_conversation(struct maker *maker, struct user *user, uint32_t tokens)
 {
-    uint32_t system_tokens = sizeof system_prompt / BYTES_A_TOKEN;
+    uint32_t system_tokens = sizeof system_prompt * 10 / BYTES_TEN_TOKENS;
     bool is_full = user->turn_count + 2 > TURNS_MAX;
     if (user->turn_count == 0 || is_full || user->tokens + 12 > tokens) {
         user->turn_count = 0;

@@ -133,15 +133,44 @@ static void print_zone(const struct demo_view *view, uint16_t z, struct text *te
     text_add_c(text, '\n');
 }
 
-/* The chosen target of the explanation, in one sentence of its terms. */
+/* One target of the explanation: what barred it, or what it would have cost. */
+static void print_target(const json_t *row, struct text *text)
+{
+    static const char *const terms[] = {"network", "prefill", "queue",
+                                        "decode",  "price",   "penalty"};
+    const char *name = json_string_value(json_object_get(row, "target"));
+    const char *bar = json_string_value(json_object_get(row, "bar"));
+    const json_t *us = json_object_get(row, "terms_us");
+    bool is_chosen = json_is_true(json_object_get(row, "chosen"));
+    text_add(text, "%c %-30.30s  ", is_chosen ? '>' : ' ', name ? name : "");
+    if (bar) {
+        text_add(text, "%s\n", bar);
+        return;
+    }
+    text_add_duration_us(text, json_integer_value(json_object_get(us, "total")));
+    for (unsigned i = 0; i < COUNT_OF(terms); i++) {
+        int64_t term_us = json_integer_value(json_object_get(us, terms[i]));
+        if (term_us == 0)
+            continue;
+        text_add(text, ", %s ", terms[i]);
+        text_add_duration_us(text, term_us);
+    }
+    text_add_c(text, '\n');
+}
+
+/* Every target of the explained decision, the chosen one marked. */
 static void print_decision(const struct demo_view *view, struct text *text)
 {
     json_t *root = json_loadb(view->explanation.p, view->explanation.n, 0, NULL);
-    const char *element = json_string_value(json_object_get(root, "route"));
-    if (element)
-        text_add(text,
-                 "\none decision while the region was down (all of it in the JSON report)\n  %s\n",
-                 element);
+    const json_t *rows = json_object_get(root, "targets");
+    size_t i;
+    const json_t *row;
+    if (json_array_size(rows))
+        text_add(text, "\none decision while the region was down (all of it in the JSON report)\n");
+    json_array_foreach(rows, i, row)
+    {
+        print_target(row, text);
+    }
     json_decref(root);
 }
 

@@ -1,6 +1,8 @@
 #include "cli/load.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "fleet/layout.h"
 #include "fleet/load_io.h"
@@ -39,4 +41,16 @@ bool load_fleet(const char *file, const int64_t *port_base, struct arena *arena,
         return false;
     }
     return true;
+}
+
+bool load_absolute(const char *path, char ret_path[STATE_PATH_MAX])
+{
+    char *real = realpath(path, NULL);
+    bool fits = real && strlen(real) < STATE_PATH_MAX;
+    if (fits)
+        memcpy(ret_path, real, strlen(real) + 1);
+    else
+        fprintf(stderr, "farspan: %s: there is no such file\n", path);
+    free(real);
+    return fits;
 }

@@ -158,17 +158,18 @@ static const char *tail_of(const char *name, size_t width)
 
 static void print_row(const json_t *row)
 {
-    static const char *const terms[] = {"network", "prefill", "queue", "decode", "price", "total"};
+    static const char *const terms[] = {"network", "prefill", "queue", "decode",
+                                        "price",   "penalty", "total"};
     const char *bar = string_of(row, "bar");
     bool is_chosen = json_is_true(json_object_get(row, "chosen"));
-    printf("%c %-30s", is_chosen ? '>' : ' ', tail_of(string_of(row, "target"), 30));
+    printf("%c %-26s", is_chosen ? '>' : ' ', tail_of(string_of(row, "target"), 26));
     if (bar[0]) {
         printf("  %s\n", bar);
         return;
     }
     for (size_t i = 0; i < COUNT_OF(terms); i++)
         print_cell_us(term(row, terms[i]));
-    printf(" %6lld\n", (long long)json_integer_value(json_object_get(row, "matched_tokens")));
+    printf(" %5lld\n", (long long)json_integer_value(json_object_get(row, "matched_tokens")));
 }
 
 static int print_table(const char *answer, unsigned status)
@@ -187,8 +188,8 @@ static int print_table(const char *answer, unsigned status)
         printf("chosen  %s\n\n", chosen);
     else
         printf("chosen  none: %s\n\n", string_of(root, "bar"));
-    printf("  %-30s %8s %8s %8s %8s %8s %8s %6s\n", "target", "network", "prefill", "queue",
-           "decode", "price", "total", "hit");
+    printf("  %-26s %8s %8s %8s %8s %8s %8s %8s %5s\n", "target", "network", "prefill", "queue",
+           "decode", "price", "penalty", "total", "hit");
     for (size_t i = 0; i < json_array_size(rows); i++)
         print_row(json_array_get(rows, i));
     int verdict = chosen[0] ? 0 : 3;

@@ -1,13 +1,13 @@
 /* verb_up.c: a world on this machine until somebody ends it. */
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "cli/load.h"
 #include "cli/options.h"
+#include "cli/up_view.h"
 #include "cli/verbs.h"
 #include "cli/world_client.h"
 #include "deploy/world.h"
@@ -21,6 +21,7 @@ enum { ARENA_SIZE = 16 << 20, OUTPUT_MAX = 256 * 1024 };
 struct up {
     struct net_loop *loop;
     struct world *world;
+    struct up_view *view; /* NULL: not on a terminal */
     const struct fleet *fleet;
     struct state_folder state;
     char file[STATE_PATH_MAX];
@@ -134,6 +135,13 @@ static void print_ready_text(const struct up *up, int64_t after_us)
     fflush(stdout);
 }
 
+static void show_ready(struct up *up, int64_t after_us)
+{
+    print_ready_text(up, after_us);
+    if (up->view)
+        up_view_start(up->view);
+}
+
 static void print_event_json(const struct world_event *event)
 {
     char buffer[1024];
@@ -177,12 +185,13 @@ static void on_event(void *user, const struct world_event *event)
 {
     struct up *up = user;
     bool is_ready = strcmp(event->event, "ready") == 0;
+    up_view_erase(up->view);
     if (is_ready)
         write_world_file(up);
     if (is_ready && up->is_json)
         print_ready_json(up);
     else if (is_ready)
-        print_ready_text(up, event->after_us);
+        show_ready(up, event->after_us);
     else if (up->is_json && world_is_ready(up->world))
         print_event_json(event);
     else if (!up->is_json)
@@ -200,6 +209,8 @@ static void on_signal(struct net_watch *watch, unsigned events)
     struct up *up = CONTAINER_OF(watch, struct up, signals);
     (void)events;
     while (os_signals_next(up->signal_fd) > 0) {
+        up_view_free(up->view);
+        up->view = NULL;
         if (!up->is_json)
             printf("\nstopping: streams still open have 4 s\n");
         world_stop(up->world);
@@ -239,6 +250,9 @@ static bool open_world(struct up *up)
         err = net_loop_watch(up->loop, &up->signals, up->signal_fd, on_signal);
     if (!err)
         err = world_new(up->loop, &rules, &up->world, &why);
+    if (!err && !up->is_json && isatty(STDOUT_FILENO))
+        err = up_view_new(up->loop, up->fleet, (uint16_t)up->port_base, up->state.peer_secret,
+                          &up->view, &why);
     net_timer_init(&up->end, on_end_due);
     if (!err && up->duration_us > 0)
         err = net_timer_set(up->loop, &up->end, net_loop_now_us(up->loop) + up->duration_us);
@@ -265,6 +279,7 @@ static int run(struct up *up, const char *state)
     write_world_file(up);
     world_start(up->world);
     net_loop_run(up->loop);
+    up_view_free(up->view);
     world_free(up->world);
     net_loop_free(up->loop);
 
@@ -273,19 +288,6 @@ static int run(struct up *up, const char *state)
         fprintf(stderr, "farspan: %s could not be removed\n", path);
     state_close(&up->state);
     return up->exit_status;
-}
-
-/* An absolute path, since children may be started again after somebody changed folder. */
-static bool absolute(const char *path, char ret_path[STATE_PATH_MAX])
-{
-    char *real = realpath(path, NULL);
-    bool fits = real && strlen(real) < STATE_PATH_MAX;
-    if (fits)
-        memcpy(ret_path, real, strlen(real) + 1);
-    else
-        fprintf(stderr, "farspan: %s: there is no such file\n", path);
-    free(real);
-    return fits;
 }
 
 int verb_up(int argc, char **argv)
@@ -331,7 +333,8 @@ int verb_up(int argc, char **argv)
     char found[STATE_PATH_MAX];
     if (!file && !world_client_data("examples/three-continents.yaml", found))
         return 1;
-    if (!absolute(file ? file : found, up->file) || (model && !absolute(model, up->model)))
+    if (!load_absolute(file ? file : found, up->file) ||
+        (model && !load_absolute(model, up->model)))
         return 1;
     struct arena arena;
     arena_init(&arena, memory, ARENA_SIZE);

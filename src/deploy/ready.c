@@ -102,6 +102,8 @@ enum err world_ready_new(struct world *world, struct text *why)
 
 void world_ready_free(struct world *world)
 {
+    if (!world->link_origin)
+        return; /* never opened: a port was taken */
     net_timer_clear(world->loop, &world->probe_timer);
     for (unsigned i = 0; i < world->rules.fleet->region_count; i++) {
         struct world_probe *probe = &world->probe[i];
@@ -110,6 +112,5 @@ void world_ready_free(struct world *world)
         if (probe->origin)
             http_origin_free(probe->origin);
     }
-    if (world->link_origin)
-        http_origin_free(world->link_origin);
+    http_origin_free(world->link_origin);
 }

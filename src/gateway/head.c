@@ -46,16 +46,30 @@ static void copy_header(struct text *text, const struct http_header *header)
     text_add_span(text, SPAN_LITERAL("\r\n"));
 }
 
-static void add_target(const struct http_head *client, struct span base, struct text *text)
+static void add_path(const struct gateway_head_rules *rules, struct span path, struct text *text)
 {
-    struct span path = client->path;
+    struct span old = rules->old_name;
+    if (rules->new_name.n == 0 || old.n == 0) {
+        text_add_span(text, path);
+        return;
+    }
+    text_add_span(text, span_from(path.p, (size_t)(old.p - path.p)));
+    text_add_span(text, rules->new_name);
+    const char *behind = old.p + old.n;
+    text_add_span(text, span_from(behind, (size_t)(path.p + path.n - behind)));
+}
+
+static void add_target(const struct http_head *client, const struct gateway_head_rules *rules,
+                       struct text *text)
+{
+    struct span path = client->path, base = rules->base;
     /* "https://host/v1" is how many write a base URL: the path's own /v1 is in it already. */
     if (base.n >= 3 && memcmp(base.p + base.n - 3, "/v1", 3) == 0 && span_starts_with(path, "/v1/"))
         base.n -= 3;
     text_add_span(text, client->method_text);
     text_add_c(text, ' ');
     text_add_span(text, base);
-    text_add_span(text, path);
+    add_path(rules, path, text);
     if (client->query.n) {
         text_add_c(text, '?');
         text_add_span(text, client->query);
@@ -81,7 +95,7 @@ static void add_zones(const struct fleet *fleet, fleet_zones zones, struct text 
 void gateway_head_request(const struct http_head *client, const struct gateway_head_rules *rules,
                           const struct fleet *fleet, struct text *text)
 {
-    add_target(client, rules->base, text);
+    add_target(client, rules, text);
     for (unsigned i = 0; i < client->header_count; i++)
         if (!is_request_header_ours(&client->headers[i]) && !http_header_is_hop_by_hop(client, i))
             copy_header(text, &client->headers[i]);

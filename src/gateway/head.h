@@ -15,11 +15,13 @@ struct gateway_head_rules {
     struct span base;          /* path prefix of the server, "" or "/x", without a '/' at its end */
     struct span authorization; /* value of our own; empty: the header is left out */
     struct span request_id;
-    bool is_ours;        /* to a worker or gateway: with the x-farspan headers below */
-    struct span hop;     /* the own region when another gateway is asked; empty: no hop */
-    struct span tenant;  /* empty: none */
-    fleet_zones zones;   /* that may compute it; all bits set: any */
-    int64_t deadline_ms; /* what is left */
+    struct span old_name; /* of the model in the path, part of client->path ... */
+    struct span new_name; /* ... and what this server calls it; empty: the same */
+    bool is_ours;         /* to a worker or gateway: with the x-farspan headers below */
+    struct span hop;      /* the own region when another gateway is asked; empty: no hop */
+    struct span tenant;   /* empty: none */
+    fleet_zones zones;    /* that may compute it; all bits set: any */
+    int64_t deadline_ms;  /* what is left */
     uint64_t epoch;
 };
 

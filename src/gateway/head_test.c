@@ -63,6 +63,17 @@ static void a_base_that_ends_in_v1_does_not_double_it(void **state)
     assert_non_null(strstr(buffer, "GET /openai/v1/v2/models/m HTTP/1.1\r\n"));
 }
 
+static void a_model_in_the_path_is_called_what_the_server_calls_it(void **state)
+{
+    (void)state;
+    const char *lines = "POST /v2/models/risk/infer HTTP/1.1\r\nhost: a\r\n\r\n";
+    struct gateway_head_rules rules = {.request_id = SPAN_LITERAL("id"),
+                                       .old_name = {lines + strlen("POST /v2/models/"), 4},
+                                       .new_name = SPAN_LITERAL("credit-3")};
+    upstream_of(lines, &rules);
+    assert_non_null(strstr(buffer, "POST /v2/models/credit-3/infer HTTP/1.1\r\n"));
+}
+
 static void an_answer_keeps_its_headers_but_not_this_hops(void **state)
 {
     (void)state;
@@ -99,6 +110,7 @@ int main(void)
         cmocka_unit_test(a_remote_server_sees_neither_our_secrets_nor_our_words),
         cmocka_unit_test(our_own_parts_are_told_what_they_need),
         cmocka_unit_test(a_base_that_ends_in_v1_does_not_double_it),
+        cmocka_unit_test(a_model_in_the_path_is_called_what_the_server_calls_it),
         cmocka_unit_test(an_answer_keeps_its_headers_but_not_this_hops),
         cmocka_unit_test(zones_are_read_whole_or_not_at_all),
     };

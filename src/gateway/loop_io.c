@@ -59,7 +59,6 @@ static enum err fill_loop(struct gateway_loop *loop, struct text *why)
     for (uint16_t i = 0; i < gateway->map.origin_count; i++)
         if ((err = make_origin(loop, i, why)) != ERR_OK)
             return err;
-    gateway_proxy_start(loop);
     err = http_server_new(loop->loop, &gateway_handler, NULL, loop, &loop->server);
     if (err != ERR_OK)
         return err;
@@ -77,8 +76,8 @@ enum err gateway_loop_new(struct gateway *gateway, unsigned number, struct gatew
         return ERR_MEMORY;
     loop->gateway = gateway;
     loop->number = number;
-    list_init(&loop->active);
     net_timer_init(&loop->drain, look_at_drain);
+    gateway_proxy_start(loop);
     enum err err = fill_loop(loop, why);
     if (err != ERR_OK) {
         gateway_loop_free(loop);

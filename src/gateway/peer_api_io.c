@@ -107,6 +107,8 @@ static void on_summary_gone(struct proxy *proxy)
 
 static void on_summary_stop(struct proxy *proxy)
 {
+    struct summary_stream *stream = proxy->job;
+    net_timer_clear(proxy->loop->loop, &stream->timer);
     http_answer_end(proxy->exchange);
 }
 

@@ -3,7 +3,8 @@
  *
  *   every 5 s   GET /v1/models: does it answer at all? Any status below 500 counts, since a server
  *               may want a key there or not know the path. ROUTE_HEALTH_FALL failures in a row make
- *               its targets not ready, ROUTE_HEALTH_RISE answers make them ready again
+ *               its targets not ready, ROUTE_HEALTH_RISE answers make them ready again; every 1 s
+ *               while it is down or in doubt
  *   every 1 s   GET /metrics, as long as there is a word in it that we know (scrape.h); else it is
  *               looked at again with every 12th probe
  *
@@ -14,6 +15,7 @@
 
 enum {
     PROBE_PERIOD_US = 5 * 1000 * 1000,
+    PROBE_DOUBT_US = 1000 * 1000,
     PROBE_SCRAPE_US = 1000 * 1000,
     PROBE_TIMEOUT_US = 3 * 1000 * 1000,
     PROBE_TEXT_MAX = 256 * 1024,
@@ -104,6 +106,8 @@ static void end_probe(struct probe *probe, bool is_good)
         note_metrics(probe);
     else
         note_health(probe, is_good);
+    if (!probe->is_scrape && (probe->is_down || probe->run > 0))
+        probe->probe_us = net_loop_now_us(probe->loop->loop) + PROBE_DOUBT_US;
     if (probe->has_metrics) {
         rest(probe, PROBE_SCRAPE_US);
         return;

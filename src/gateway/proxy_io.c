@@ -333,7 +333,7 @@ void gateway_proxy_stop(struct gateway_loop *loop)
         link = link->next;
         if (proxy->is_head_sent)
             relay_cut(proxy, GATEWAY_ERROR_STOPPED);
-        else if (proxy->request.step != GATEWAY_STEP_SETTLE) {
+        else if (!proxy->job && proxy->request.step != GATEWAY_STEP_SETTLE) {
             relay_cancel(proxy, GATEWAY_OUTCOME_NONE);
             proxy_refuse(proxy, GATEWAY_ERROR_DRAINING, 0);
         }

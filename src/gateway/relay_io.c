@@ -65,6 +65,8 @@ static void write_head(struct proxy *proxy, const struct gateway_target *target,
                           : (struct span){0, 0},
         .authorization = span_from(credential->value, credential->size),
         .request_id = gateway_request_id(request),
+        .old_name = request->name,
+        .new_name = remote_name(proxy, target),
         .is_ours = !is_remote,
         .tenant = request->tenant,
         .zones = request->zones,
@@ -84,7 +86,8 @@ static bool take_body(struct proxy *proxy, const struct gateway_target *target,
                                           : http_exchange_body(proxy->exchange);
     request->body = body;
     struct span name = remote_name(proxy, target);
-    if (name.n && body.n && !rename_model(proxy, name, body, &request->body))
+    if (name.n && body.n && proxy->request.name.n == 0 &&
+        !rename_model(proxy, name, body, &request->body))
         return false;
     request->body_length = (int64_t)request->body.n;
     if (!proxy->is_streamed)
@@ -624,7 +627,7 @@ void relay_check(struct proxy *proxy, int64_t now_us)
         proxy_refuse(proxy, GATEWAY_ERROR_DEADLINE, 0);
         return;
     }
-    if (!proxy->call || gateway_targets_is_ready(proxy->targets, proxy->attempt.target, now_us))
+    if (!proxy->call || !gateway_targets_is_lost(proxy->targets, proxy->attempt.target, now_us))
         return;
     if (is_sent && !proxy->upstream) {
         http_call_cancel(proxy->call);

@@ -344,6 +344,48 @@ static void a_server_that_does_not_read_stops_the_reading_of_a_large_body(void *
     rig_close(&rig);
 }
 
+static void a_server_gets_the_model_under_its_own_name(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct rig_answer answer;
+    rig_open(&rig, 1, NULL);
+    rig.fleet->replicas[0].model_name = SPAN_LITERAL("org/chat-7b");
+    rig_serve(&rig, 0);
+    rig.servers[0].status = 200;
+    rig_post(&rig, &answer, "/v1/chat/completions",
+             "{\"messages\":[{\"role\":\"user\",\"content\":\"model\"}], \"model\" : \"chat\"}");
+    RIG_UNTIL(&rig, answer.is_over);
+    assert_int_equal(answer.status, 200);
+    const char *wanted =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"model\"}], \"model\" : \"org/chat-7b\"}";
+    assert_int_equal(rig.servers[0].seen_size, strlen(wanted));
+    assert_memory_equal(rig.servers[0].seen_body, wanted, strlen(wanted));
+
+    char *body = large_body("{\"model\":\"chat\",", 1500 * 1000,
+                            "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+    rig_post(&rig, &answer, "/v1/chat/completions", body);
+    RIG_UNTIL(&rig, answer.is_over);
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(rig.servers[0].seen_size,
+                     strlen(body) + strlen("org/chat-7b") - strlen("chat"));
+    os_free(body);
+    rig_close(&rig);
+}
+
+static void a_server_is_found_gone_and_back_by_its_probe(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open(&rig, 1, NULL);
+    struct gateway_words *words = gateway_words_of(rig.gateway, 0, 0);
+    assert_true(GATEWAY_LOAD(words->is_ready)); /* trusted at first */
+    RIG_UNTIL(&rig, !GATEWAY_LOAD(words->is_ready));
+    rig_serve(&rig, 0);
+    RIG_UNTIL(&rig, GATEWAY_LOAD(words->is_ready));
+    rig_close(&rig);
+}
+
 static void a_slow_reader_stops_the_reading_of_its_stream(void **state)
 {
     (void)state;
@@ -405,6 +447,8 @@ int main(void)
         cmocka_unit_test(a_large_body_is_passed_on_whole_as_it_comes),
         cmocka_unit_test(a_large_body_that_turns_out_wrong_is_refused_or_cut),
         cmocka_unit_test(a_server_that_does_not_read_stops_the_reading_of_a_large_body),
+        cmocka_unit_test(a_server_gets_the_model_under_its_own_name),
+        cmocka_unit_test(a_server_is_found_gone_and_back_by_its_probe),
         cmocka_unit_test(a_slow_reader_stops_the_reading_of_its_stream),
         cmocka_unit_test(draining_ends_streams_with_the_typed_event),
     };

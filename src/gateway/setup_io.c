@@ -180,6 +180,22 @@ static void trust_remotes(struct gateway *gateway)
         }
 }
 
+/* Alone, a service that only workers have would be refused at every request. */
+static enum err check_targets(const struct gateway *gateway, struct text *why)
+{
+    const struct gateway_map *map = &gateway->map;
+    for (uint16_t s = 0; map->port_base == 0 && s < map->fleet->service_count; s++) {
+        if (map->services[s].target_count > 0)
+            continue;
+        text_add(why,
+                 "service %.*s has no remote replica, and a gateway that stands alone serves "
+                 "nothing else: farspan up runs workers",
+                 SPAN_ARG(map->fleet->services[s].name));
+        return ERR_VALUE;
+    }
+    return ERR_OK;
+}
+
 enum err gateway_setup(struct gateway *gateway, struct text *why)
 {
     size_t size = 4 * GATEWAY_CREDENTIAL_MAX;
@@ -189,6 +205,8 @@ enum err gateway_setup(struct gateway *gateway, struct text *why)
     struct arena arena;
     arena_init(&arena, memory, size);
     enum err err = make_tables(gateway, &arena, why);
+    if (err == ERR_OK)
+        err = check_targets(gateway, why);
     if (err == ERR_OK)
         err = make_credentials(gateway, &arena, why);
     if (err == ERR_OK)

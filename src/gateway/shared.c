@@ -7,6 +7,7 @@ void gateway_words_sample(struct gateway_words *words, const struct gateway_samp
 {
     CHECK(now_us > 0);
     GATEWAY_STORE(words->is_ready, sample->is_ready);
+    GATEWAY_STORE(words->is_lost, false);
     GATEWAY_STORE(words->replicas_ready, sample->replicas_ready);
     GATEWAY_STORE(words->running, sample->running);
     GATEWAY_STORE(words->waiting, sample->waiting);
@@ -23,6 +24,7 @@ void gateway_words_sample(struct gateway_words *words, const struct gateway_samp
 void gateway_words_lose(struct gateway_words *words)
 {
     GATEWAY_STORE(words->is_ready, false);
+    GATEWAY_STORE(words->is_lost, true);
 }
 
 uint64_t gateway_words_begin(struct gateway_words *words, uint32_t uncached_tokens)

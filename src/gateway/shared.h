@@ -31,6 +31,7 @@ struct gateway_words {
     _Atomic uint64_t sent_total, failed_total;
     _Alignas(64) _Atomic int64_t sampled_us; /* 0: never */
     _Atomic bool is_ready;
+    _Atomic bool is_lost; /* it says nothing any more: what waits there is asked elsewhere */
     _Atomic uint32_t replicas_ready, running, waiting, slots, queue_max;
     _Atomic uint32_t prefill_ns_per_token, decode_ns_per_token, context_tokens;
 };
@@ -44,7 +45,7 @@ struct gateway_words {
 void gateway_words_sample(struct gateway_words *words, const struct gateway_sample *sample,
                           int64_t now_us);
 
-/* The stream of samples broke: not ready until the next one. */
+/* The stream of samples broke: not ready, and lost, until the next one. */
 void gateway_words_lose(struct gateway_words *words);
 
 /* A request is sent there / over. <assigned> is what begin answered, handed back to end. */

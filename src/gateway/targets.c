@@ -50,6 +50,15 @@ bool gateway_targets_is_ready(const struct gateway_targets *targets, unsigned ta
            now_us - GATEWAY_LOAD(words->sampled_us) <= GATEWAY_SAMPLE_LOST_US;
 }
 
+bool gateway_targets_is_lost(const struct gateway_targets *targets, unsigned target, int64_t now_us)
+{
+    const struct gateway_words *words = &targets->words[target];
+    if (!has_samples(targets, target))
+        return !GATEWAY_LOAD(words->is_ready);
+    return GATEWAY_LOAD(words->is_lost) ||
+           now_us - GATEWAY_LOAD(words->sampled_us) > GATEWAY_SAMPLE_LOST_US;
+}
+
 unsigned gateway_targets_ready_count(const struct gateway_targets *targets, int64_t now_us)
 {
     unsigned count = 0;

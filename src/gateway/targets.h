@@ -70,7 +70,12 @@ void gateway_targets_init(struct gateway_targets *targets, const struct gateway_
 bool gateway_targets_is_ready(const struct gateway_targets *targets, unsigned target,
                               int64_t now_us);
 
-/* How many are. */
+/* Is it beyond reach, so that what waits there should be asked elsewhere? A target that drains is
+ * not ready and not lost: it still answers what it has. */
+bool gateway_targets_is_lost(const struct gateway_targets *targets, unsigned target,
+                             int64_t now_us);
+
+/* How many are ready. */
 unsigned gateway_targets_ready_count(const struct gateway_targets *targets, int64_t now_us);
 
 /* Copies the moving words into the view. <chain> NULL: no prompt. */

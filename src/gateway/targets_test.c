@@ -71,6 +71,18 @@ static void no_word_means_not_ready_and_silence_too(void **state)
     gateway_words_sample(&words[0], &idle, 9 * SECOND_US);
     gateway_words_lose(&words[0]);
     assert_false(gateway_targets_is_ready(&targets, 0, 9 * SECOND_US));
+    assert_true(gateway_targets_is_lost(&targets, 0, 9 * SECOND_US));
+}
+
+static void a_target_that_drains_is_not_lost(void **state)
+{
+    (void)state;
+    struct gateway_sample draining = idle;
+    draining.is_ready = false;
+    gateway_words_sample(&words[0], &draining, SECOND_US);
+    assert_false(gateway_targets_is_ready(&targets, 0, SECOND_US));
+    assert_false(gateway_targets_is_lost(&targets, 0, SECOND_US));
+    assert_true(gateway_targets_is_lost(&targets, 0, 4 * SECOND_US)); /* silence is */
 }
 
 static void what_is_assigned_counts_until_the_next_sample(void **state)
@@ -156,6 +168,7 @@ int main(void)
                                set_up),
         cmocka_unit_test_setup(standing_alone_every_remote_replica_is_dialled, set_up),
         cmocka_unit_test_setup(no_word_means_not_ready_and_silence_too, set_up),
+        cmocka_unit_test_setup(a_target_that_drains_is_not_lost, set_up),
         cmocka_unit_test_setup(what_is_assigned_counts_until_the_next_sample, set_up),
         cmocka_unit_test_setup(failures_open_the_breaker_and_departures_do_not, set_up),
         cmocka_unit_test_setup(a_busy_target_cools_for_every_loop, set_up),

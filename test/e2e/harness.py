@@ -108,6 +108,35 @@ class World:
     def ask_supervisor(self, method, path, body=b""):
         return request(self.supervisor_port(), method, path, body, authorization=f"Peer {self.peer}")
 
+    def state_of(self, port):
+        """What a gateway or worker knows, by its peer door."""
+        status, body = request(port, "GET", "/peer/v1/state", authorization=f"Peer {self.peer}")
+        assert status == 200, body
+        return json.loads(body)
+
+    def targets(self, service="chat", region=0):
+        """What the gateway of a region would choose among."""
+        services = self.state_of(self.port(region))["services"]
+        return next(s["targets"] for s in services if s["service"] == service)
+
+    def wait_whole(self, service="chat", seconds=20):
+        """Until each gateway would send a request to its own replicas and to each other region."""
+        def is_usable(target):
+            return target["ready"] and not (target["breaker_open"] or target["cooling"] or target["ejected"])
+
+        def is_whole(region):
+            try:
+                targets = self.targets(service, region)
+            except OSError:
+                return False
+            return len(targets) >= len(self.gateways) and all(map(is_usable, targets))
+        for region in range(len(self.gateways)):
+            wait_for(f"all targets of gateway {region}", lambda: is_whole(region), seconds)
+
+    def client_link_port(self, zone, region):
+        r, w = len(self.ready["regions"]), sum(len(x["workers"]) for x in self.ready["regions"])
+        return self.base + r + w + r * r + zone * r + region
+
     def fault(self, region, kind):
         status, body = self.ask_supervisor("POST", "/peer/v1/fault",
                                            json.dumps({"region": region, "kind": kind}).encode())
@@ -138,7 +167,7 @@ def request(port, method, path, body=b"", authorization=None, timeout=30, header
     """One request with Python's own client: status and body."""
     r = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=body if method != "GET" else None,
                                method=method)
-    if body:
+    if method != "GET":
         r.add_header("content-type", "application/json")
     if authorization:
         r.add_header("authorization", authorization)
@@ -204,10 +233,19 @@ def open_stream(port, key, body, timeout=20):
     got = b""
     while b"data: " not in got:
         piece = s.recv(65536)
-        if not piece:
-            raise AssertionError(f"no stream: {got!r}")
+        if not piece or (b"\r\n\r\n" in got + piece and status_of(got + piece) != 200):
+            s.close()
+            raise AssertionError(f"no stream: {got + piece!r}")
         got += piece
     return s, got
+
+
+def served_by(got):
+    """(region, replica) that compute an answer, of its head: the last element of x-farspan-route."""
+    head = got.split(b"\r\n\r\n", 1)[0].decode()
+    route = next(line for line in head.split("\r\n") if line.lower().startswith("x-farspan-route:"))
+    region, _, replica = route.split(":", 1)[1].split(",")[-1].strip().split(";")[0].partition("/")
+    return region, replica
 
 
 def read_to_end(s):
@@ -247,7 +285,8 @@ def chat_body(tokens=32, stream=True, words="It was a fine evening in the countr
             "messages": [{"role": "user", "content": words}], **more}
 
 
-def main():
+def main(*worlds):
+    """Runs the tests of the suite, then ends its worlds; each must end well and in time, whatever happened to it."""
     passed = failed = 0
     for function in TESTS:
         name = f"{os.path.basename(sys.argv[0])[:-3]}: {function.__name__.replace('_', ' ')}"
@@ -261,5 +300,10 @@ def main():
         except Exception:
             failed += 1
             print(f"FAILED  {name}\n{traceback.format_exc()}", flush=True)
+    for world in worlds:
+        status, took = world.stop()
+        if status != 0 or took > 5.5:
+            failed += 1
+            print(f"FAILED  the world ended with {status} after {took:.1f} s", flush=True)
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
