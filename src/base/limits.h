@@ -54,7 +54,8 @@ enum {
         256 * 1024, /* bytes waiting for a slow reader before reading upstream stops */
 
     /* worker */
-    LIMIT_WORKER_QUEUE = 256, /* waiting requests a replica */
+    LIMIT_WORKER_QUEUE = 256,            /* waiting requests a replica */
+    LIMIT_WORKER_BODY_BYTES = 256 << 20, /* of bodies above LIMIT_HTTP_HELD_BODY, of a worker */
     LIMIT_WORKER_RUNNING = 64,
     LIMIT_QUARANTINE = 256,
     LIMIT_FRAME_INLINE = 64 * 1024, /* a longer payload goes as a sealed memfd */

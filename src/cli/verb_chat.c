@@ -243,7 +243,7 @@ static bool open_chat(struct chat *chat, const char *zone_name)
 int verb_chat(int argc, char **argv)
 {
     const char *state = NULL, *zone = NULL;
-    struct chat *chat = os_alloc(sizeof *chat);
+    struct chat *chat OS_FREED = os_alloc(sizeof *chat);
     if (!chat)
         return 1;
     chat->service = "chat";
@@ -279,6 +279,5 @@ int verb_chat(int argc, char **argv)
     world_client_close(&chat->world);
     for (unsigned i = 0; i < chat->turn_count; i++)
         free(chat->turns[i]);
-    os_free(chat);
     return status;
 }

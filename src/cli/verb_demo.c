@@ -355,8 +355,8 @@ static bool prepare(struct demo *demo, const char *speed)
 int verb_demo(int argc, char **argv)
 {
     const char *speed = "1";
-    struct demo *demo = os_alloc(sizeof *demo);
-    void *memory = os_alloc(ARENA_SIZE);
+    struct demo *demo OS_FREED = os_alloc(sizeof *demo);
+    void *memory OS_FREED = os_alloc(ARENA_SIZE);
     if (!demo || !memory)
         return 1;
     demo->port_base = FLEET_PORT_BASE;
@@ -400,7 +400,5 @@ int verb_demo(int argc, char **argv)
     demo->is_echo = true;
 #endif
     status = prepare(demo, speed) ? run(demo) : 1;
-    os_free(memory);
-    os_free(demo);
     return status;
 }

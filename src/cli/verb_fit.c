@@ -184,7 +184,7 @@ static int run(const struct fit *fit, struct learn_study_rules *rules, struct ar
 {
     static struct learn_description description;
     static struct learn_study study;
-    struct learn_table data, test;
+    static struct learn_table data, test;
     char data_sha256[65], test_sha256[65] = "";
     enum err err = ERR_OK;
     if (fit->schema) {

@@ -58,7 +58,7 @@ static size_t find_logs(const char *folder, const char *wanted, struct tail **ta
             free(tail);
     }
     closedir(dir);
-    qsort(tails, count, sizeof tails[0], compare_tails);
+    qsort(tails, count, sizeof(struct tail *), compare_tails);
     return count;
 }
 

@@ -293,8 +293,8 @@ static int run(struct up *up, const char *state)
 int verb_up(int argc, char **argv)
 {
     const char *file = NULL, *state = NULL, *model = NULL;
-    struct up *up = os_alloc(sizeof *up);
-    void *memory = os_alloc(ARENA_SIZE);
+    struct up *up OS_FREED = os_alloc(sizeof *up);
+    void *memory OS_FREED = os_alloc(ARENA_SIZE);
     if (!up || !memory)
         return 1;
     up->port_base = FLEET_PORT_BASE;
@@ -341,7 +341,5 @@ int verb_up(int argc, char **argv)
     if (!load_fleet(up->file, &up->port_base, &arena, &up->fleet))
         return 1;
     status = run(up, state);
-    os_free(memory);
-    os_free(up);
     return status;
 }

@@ -115,9 +115,12 @@ static void explain_lock(const char *path, struct text *why)
     text_init(&unread, skipped, sizeof skipped);
     text_add(why, "a world runs already with the state folder %s", path);
     if (!read_small(path, "world.json", buffer, sizeof buffer, &content, &unread)) {
-        const char *pid = memmem(content.p, content.n, "\"pid\":", 6);
-        if (pid)
-            text_add(why, " (pid %d)", atoi(pid + 6));
+        const char *key = memmem(content.p, content.n, "\"pid\":", 6);
+        struct span pid =
+            key ? span_from(key + 6, content.n - (size_t)(key + 6 - content.p)) : (struct span){0};
+        pid = span_cut(&pid, ',');
+        if (pid.n)
+            text_add(why, " (pid %.*s)", SPAN_ARG(pid));
     }
     text_add(why, ": stop it with Ctrl-C or SIGTERM, or give this one another --state and "
                   "--port-base");

@@ -69,11 +69,11 @@ enum err fleet_front(const struct span *urls, size_t url_count, const struct spa
     fleet->replicas = ARENA_ARRAY(arena, struct fleet_replica, service_count * url_count);
     if (arena->is_overflown)
         return ERR_MEMORY;
-    for (uint16_t service = 0; service < service_count; service++) {
+    for (size_t service = 0; service < service_count; service++) {
         fill_service(fleet, arena_copy(arena, services[service]));
         for (size_t url = 0; url < url_count; url++)
             fleet->replicas[fleet->replica_count++] = (struct fleet_replica){
-                .service = service,
+                .service = (uint16_t)service,
                 .worker = FLEET_NONE,
                 .weight = 1,
                 .slots = SLOTS,

@@ -78,7 +78,7 @@ static enum err read_catalogue(struct loader *loader, struct fleet_builder *buil
     struct span path = fleet_builder_path(builder, document->nodes[node].text);
     if (!path.p)
         return ERR_MEMORY;
-    struct span bytes;
+    struct span bytes = {0};
     if (loader->bytes) {
         bytes = loader->bytes[kind];
     } else {

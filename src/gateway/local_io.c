@@ -195,6 +195,7 @@ static void visit(void *argument)
     metrics_merge(&job->sum, loop->metrics);
     metrics_gauge_add(&job->sum, METRICS_connections_open, 0,
                       http_server_connections(loop->server));
+    metrics_add(&job->sum, METRICS_connections_total, 0, http_server_accepted(loop->server));
     bool is_last = job->next == gateway->loop_count;
     struct net_loop *where = is_last ? job->home->loop : gateway->loops[job->next]->loop;
     CHECK(net_loop_post(where, is_last ? come_home : visit, job) == ERR_OK);

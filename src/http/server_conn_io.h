@@ -119,6 +119,7 @@ struct http_server {
     struct net_timer timer;
     struct server_conn *queued; /* run by the timer, in the next round */
     uint32_t conn_count, exchange_count;
+    uint64_t accepted_count;
     bool is_draining;
     unsigned listener_count;
     struct net_listener listeners[SERVER_LISTENERS_MAX];

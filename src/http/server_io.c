@@ -248,6 +248,7 @@ static void accept_fd(struct net_listener *listener, int fd)
     }
     list_push(&server->conns, &conn->link);
     server->conn_count++;
+    server->accepted_count++;
     wheel_put(&server->wheel, &conn->entry, due_us(conn));
     arm_timer(server);
 }
@@ -351,6 +352,11 @@ void http_server_drain(struct http_server *server)
 uint32_t http_server_connections(const struct http_server *server)
 {
     return server->conn_count;
+}
+
+uint64_t http_server_accepted(const struct http_server *server)
+{
+    return server->accepted_count;
 }
 
 uint32_t http_server_exchanges(const struct http_server *server)

@@ -88,6 +88,7 @@ uint16_t http_server_port(const struct http_server *server); /* of the first add
  */
 void http_server_drain(struct http_server *server);
 uint32_t http_server_connections(const struct http_server *server);
+uint64_t http_server_accepted(const struct http_server *server);  /* since it was made */
 uint32_t http_server_exchanges(const struct http_server *server); /* under way */
 /* Closes everything; on_gone is called. Not from a handler. */
 void http_server_free(struct http_server *server);

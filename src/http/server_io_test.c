@@ -167,6 +167,7 @@ static void a_request_is_answered_and_its_connection_kept(void **state)
     close(fd);
     kit_settle(bed.loop);
     assert_int_equal(http_server_connections(bed.server), 0);
+    assert_int_equal(http_server_accepted(bed.server), 1);
     stop(&bed);
 }
 

@@ -9,6 +9,14 @@ void *os_alloc_aligned(size_t alignment, size_t size); /* zeroed */
 void *os_resize(void *p, size_t size);                 /* NULL: <p> is as before */
 void os_free(void *p);
 
+/* A local pointer that is freed when its block is left: struct x *x OS_FREED = os_alloc(sizeof *x);
+ */
+static inline void os_free_at(void *pointer)
+{
+    os_free(*(void **)pointer);
+}
+#define OS_FREED __attribute__((cleanup(os_free_at)))
+
 /* A pool of blocks of one size, grown by slabs up to <count_max>, never shrunk; owned by one
  * thread. */
 struct os_pool {

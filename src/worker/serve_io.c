@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "http/peer.h"
 #include "os/clock.h"
+#include "os/memory.h"
 #include "worker/worker_inner_io.h"
 
 /* What a request is for, by its path. */
@@ -197,10 +198,10 @@ static void refuse_fault(struct http_exchange *exchange, const struct api_fault 
     worker_refuse(worker, exchange, form_of(exchange), &error, 0);
 }
 
-static void begin_request(struct http_exchange *exchange, enum api_kind kind, struct span name)
+static void begin_request(struct http_exchange *exchange, enum api_kind kind, struct span name,
+                          struct span body)
 {
     struct worker *worker = http_server_user(exchange->server);
-    struct span body = http_exchange_body(exchange);
     char model[LIMIT_NAME + 1];
     struct api_fault fault = {0};
     struct api_request request;
@@ -305,24 +306,21 @@ static void answer_report(struct worker *worker, struct http_exchange *exchange,
                 (int64_t)worker->scratch.n, text_span(&worker->scratch));
 }
 
-static void on_body_end(struct http_exchange *exchange)
+static void serve(struct worker *worker, struct http_exchange *exchange, struct span body)
 {
-    struct worker *worker = http_server_user(exchange->server);
-    if (exchange->status)
-        return; /* refused in on_head; the rest of the body was only drained */
     struct route route = find_route(exchange->head);
     switch (route.door) {
     case DOOR_CHAT:
-        begin_request(exchange, API_CHAT, route.name);
+        begin_request(exchange, API_CHAT, route.name, body);
         return;
     case DOOR_COMPLETION:
-        begin_request(exchange, API_COMPLETION, route.name);
+        begin_request(exchange, API_COMPLETION, route.name, body);
         return;
     case DOOR_EMBEDDINGS:
-        begin_request(exchange, API_EMBEDDINGS, route.name);
+        begin_request(exchange, API_EMBEDDINGS, route.name, body);
         return;
     case DOOR_INFER:
-        begin_request(exchange, API_INFER, route.name);
+        begin_request(exchange, API_INFER, route.name, body);
         return;
     case DOOR_METADATA:
     case DOOR_READY:
@@ -350,23 +348,82 @@ static void on_body_end(struct http_exchange *exchange)
     CHECK(false);
 }
 
-/* A body above the limit is refused by the server itself (413); one that is no longer held because
- * the process-wide budget is spent comes here. */
-static void on_overflow(struct http_exchange *exchange, struct span so_far)
-{
-    if (so_far.n && !exchange->status)
-        refuse(exchange, 503, "overloaded", "The worker has no room for the request's body.");
-}
+/* Bodies that outgrow what the server holds (many texts, many rows) are gathered here. ----------
+ */
 
-static void on_body(struct http_exchange *exchange, struct span piece)
-{
-    CHECK(exchange && (piece.p || piece.n == 0)); /* held: http_exchange_body() has it all */
-}
+struct big_body {
+    size_t size, room;
+    char *bytes;
+};
 
 static bool is_job(const struct worker *worker, const void *user)
 {
     const struct worker_job *job = user;
     return job && job >= worker->jobs && job < worker->jobs + worker->job_count;
+}
+
+static void big_body_free(struct worker *worker, struct big_body *body)
+{
+    worker->body_bytes -= body->room;
+    os_free(body->bytes);
+    os_free(body);
+}
+
+static bool big_body_add(struct worker *worker, struct big_body *body, struct span piece)
+{
+    if (body->size + piece.n > body->room) {
+        size_t room = 2 * (body->size + piece.n);
+        if (worker->body_bytes - body->room + room > LIMIT_WORKER_BODY_BYTES)
+            return false;
+        char *bigger = os_resize(body->bytes, room);
+        if (!bigger)
+            return false;
+        worker->body_bytes += room - body->room;
+        body->bytes = bigger;
+        body->room = room;
+    }
+    memcpy(body->bytes + body->size, piece.p, piece.n);
+    body->size += piece.n;
+    return true;
+}
+
+static void gather(struct http_exchange *exchange, struct big_body *body, struct span piece)
+{
+    struct worker *worker = http_server_user(exchange->server);
+    if (piece.n == 0 || (body && big_body_add(worker, body, piece)))
+        return;
+    refuse(exchange, 503, "overloaded", "The worker has no room for the request's body.");
+}
+
+/* A body above LIMIT_HTTP_BODY is refused by the server itself (413). */
+static void on_overflow(struct http_exchange *exchange, struct span so_far)
+{
+    if (exchange->status)
+        return;
+    struct big_body *body = os_alloc(sizeof *body);
+    exchange->user = body;
+    if (body)
+        gather(exchange, body, so_far);
+    else
+        refuse(exchange, 503, "overloaded", "The worker has no room for the request's body.");
+}
+
+static void on_body(struct http_exchange *exchange, struct span piece)
+{
+    if (exchange->user && !exchange->status)
+        gather(exchange, exchange->user, piece);
+}
+
+static void on_body_end(struct http_exchange *exchange)
+{
+    struct worker *worker = http_server_user(exchange->server);
+    struct big_body *big = exchange->user;
+    if (exchange->status)
+        return; /* refused before; the rest of the body was only drained */
+    exchange->user = NULL;
+    serve(worker, exchange, big ? span_from(big->bytes, big->size) : http_exchange_body(exchange));
+    if (big)
+        big_body_free(worker, big);
 }
 
 static void on_drained(struct http_exchange *exchange)
@@ -386,6 +443,8 @@ static void on_gone(struct http_exchange *exchange, bool was_whole)
         }
     if (!was_whole && is_job(worker, exchange->user))
         worker_job_gone(exchange->user);
+    else if (exchange->user && !is_job(worker, exchange->user))
+        big_body_free(worker, exchange->user);
 }
 
 static void write_refusal(void *user, unsigned status, const char *reason, struct text *text)

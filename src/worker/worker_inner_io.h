@@ -80,6 +80,7 @@ struct worker {
     bool is_draining;
     int64_t drain_until_us, started_us;
     uint64_t request_count;
+    size_t body_bytes; /* of bodies that outgrew what the server holds (serve_io.c) */
     struct net_timer tick;
     struct net_watch signal_watch;
     struct text scratch; /* WORKER_SCRATCH bytes, used between two events only */
