@@ -55,6 +55,7 @@ enum {
 
     /* worker */
     LIMIT_WORKER_QUEUE = 256,            /* waiting requests a replica */
+    LIMIT_WORKER_BODY = 4 << 20,         /* 413 above: parsed at once, while streams wait */
     LIMIT_WORKER_BODY_BYTES = 256 << 20, /* of bodies above LIMIT_HTTP_HELD_BODY, of a worker */
     LIMIT_WORKER_RUNNING = 64,
     LIMIT_QUARANTINE = 256,

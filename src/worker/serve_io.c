@@ -143,7 +143,7 @@ static void on_head(struct http_exchange *exchange)
                route.method == HTTP_POST ? "Use POST." : "Use GET.");
         return;
     }
-    http_exchange_hold(exchange, LIMIT_HTTP_BODY);
+    http_exchange_hold(exchange, LIMIT_HTTP_HELD_BODY);
 }
 
 static void answer_json(struct http_exchange *exchange, unsigned status)
@@ -395,7 +395,7 @@ static void gather(struct http_exchange *exchange, struct big_body *body, struct
     refuse(exchange, 503, "overloaded", "The worker has no room for the request's body.");
 }
 
-/* A body above LIMIT_HTTP_BODY is refused by the server itself (413). */
+/* A body above LIMIT_WORKER_BODY is refused by the server itself (413). */
 static void on_overflow(struct http_exchange *exchange, struct span so_far)
 {
     if (exchange->status)

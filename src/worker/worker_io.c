@@ -83,6 +83,7 @@ static enum err start(struct worker *worker, struct text *why)
     if (err)
         return err;
     http_server_rules_default(&rules);
+    rules.body_max = LIMIT_WORKER_BODY;
     err = http_server_new(worker->loop, &worker_handler, &rules, worker, &worker->server);
     if (err)
         return err;
