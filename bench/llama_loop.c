@@ -2,7 +2,7 @@
  * top of the engine is measured against it, on the same libraries, model, prompt and samplers.
  *
  *   llama_loop MODEL.gguf [--streams 1] [--tokens 128] [--threads 1] [--runs 3] [--prompt TEXT]
- *              [--greedy] [--stop]
+ *              [--greedy] [--stop] [--unified]
  *
  * All streams start together; each step decodes one token of every stream in one batch, samples it
  * and turns it into text. Every stream makes exactly --tokens tokens, unless --stop lets it end at
@@ -20,7 +20,7 @@ enum { STREAMS_MAX = 64, RUNS_MAX = 32, PROMPT_MAX = 1024, TOKENS_MAX = 1 << 20 
 struct settings {
     const char *model, *prompt;
     int streams, tokens, threads, runs;
-    bool is_greedy, may_stop;
+    bool is_greedy, may_stop, is_unified;
 };
 
 struct stream {
@@ -88,6 +88,10 @@ static struct settings settings_read(int argc, char **argv)
             s.is_greedy = true;
             continue;
         }
+        if (strcmp(name, "--unified") == 0) { /* one cache for all streams */
+            s.is_unified = true;
+            continue;
+        }
         if (strcmp(name, "--stop") == 0) {
             s.may_stop = true;
             continue;
@@ -108,7 +112,7 @@ static struct settings settings_read(int argc, char **argv)
     }
     if (!s.model)
         die("expected", "MODEL.gguf [--streams N] [--tokens N] [--threads N] [--runs N] "
-                        "[--prompt TEXT] [--greedy] [--stop]");
+                        "[--prompt TEXT] [--greedy] [--stop] [--unified]");
     return s;
 }
 
@@ -151,6 +155,7 @@ static void loop_open(struct loop *l)
     params.n_batch = (uint32_t)(rows > 512 ? rows : 512);
     params.n_seq_max = (uint32_t)s->streams;
     params.n_threads = params.n_threads_batch = s->threads;
+    params.kv_unified = s->is_unified;
     l->ctx = api->llama_init_from_model(l->model, params);
     if (!l->ctx)
         die("cannot make a context", llama_api_last_error());

@@ -212,9 +212,7 @@ void demo_report_print(const struct demo_view *view, struct text *text)
     text_add(text, "cost per 1,000 requests at this load: ");
     add_price(text, cost, is_estimate);
     text_add(text, " at list prices of the machines%s\n", is_estimate ? " (~ an estimate)" : "");
-    ~an estimate " : "
-                 ");
-        print_decision(view, text);
+    print_decision(view, text);
 }
 
 static void json_quantiles(struct text *json, const char *key, const struct histogram *histogram)

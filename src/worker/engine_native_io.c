@@ -8,6 +8,8 @@
  *
  * Names of inputs must be those of the schema, all of them, once; what is wrong is said with the
  * name of the input, what was expected and what was found. */
+#include <float.h>
+
 #include <jansson.h>
 
 #include "base/check.h"
@@ -155,6 +157,7 @@ struct tensor {
     const json_t *data;
     uint64_t rows, columns; /* columns 1 for [rows] */
     bool is_bytes;
+    double most; /* the greatest number of its datatype */
 };
 
 static struct span string_of(const json_t *value)
@@ -187,6 +190,24 @@ static bool is_number_type(struct span datatype)
         if (span_is(datatype, names[i]))
             return true;
     return false;
+}
+
+static double most_of(struct span datatype)
+{
+    return span_is(datatype, "FP32") ? 0x1.fffffep127 : span_is(datatype, "FP16") ? 65504 : DBL_MAX;
+}
+
+/* Rows that are arrays of their own hold each what the shape says. */
+static bool has_whole_rows(const struct tensor *tensor)
+{
+    size_t i;
+    const json_t *row;
+    json_array_foreach(tensor->data, i, row)
+    {
+        if (json_array_size(row) != tensor->columns)
+            return false;
+    }
+    return true;
 }
 
 static void add_shape(struct text *text, const json_t *shape)
@@ -240,7 +261,8 @@ static enum err read_tensor(const json_t *inputs, struct span name, enum learn_a
     }
     struct span datatype = string_of(json_object_get(input, "datatype"));
     struct tensor tensor = {.data = json_object_get(input, "data"),
-                            .is_bytes = span_is(datatype, "BYTES")};
+                            .is_bytes = span_is(datatype, "BYTES"),
+                            .most = most_of(datatype)};
     /* A category may come as BYTES only; a number as BYTES too ("one input per attribute BYTES or
      * FP32"), parsed strictly. */
     bool is_good = kind == LEARN_CATEGORY
@@ -265,6 +287,10 @@ static enum err read_tensor(const json_t *inputs, struct span name, enum learn_a
     if (size != (is_nested ? tensor.rows : tensor.rows * tensor.columns)) {
         text_add(why, "input \"%.*s\": expected %llu values for its shape, found %zu",
                  SPAN_ARG(name), (unsigned long long)(tensor.rows * tensor.columns), size);
+        return ERR_VALUE;
+    }
+    if (is_nested && !has_whole_rows(&tensor)) {
+        text_add(why, "input \"%.*s\": expected rows of %u values", SPAN_ARG(name), columns);
         return ERR_VALUE;
     }
     *ret_tensor = tensor;
@@ -318,6 +344,8 @@ static enum err encode_value(const struct learn_schema *schema, uint32_t attribu
         tensor->is_bytes ? span_to_double(string_of(value), &number) : json_is_number(value);
     if (is_number && !tensor->is_bytes)
         number = json_number_value(value);
+    if (is_number && (number > tensor->most || number < -tensor->most))
+        return complain_value(name, row, "a number within its datatype", value, why);
     if (!is_number || learn_schema_encode_number(schema, attribute, number, encoded))
         return complain_value(name, row, "a finite number", value, why);
     return ERR_OK;
