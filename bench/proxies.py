@@ -226,7 +226,7 @@ def long_limit(rows, size):
     scan_us = size / best["median"] / 1000
     relay = statistics.median(r["relay"]["us"] for r in rows)
     ratio = statistics.median((r["relay"]["us"] + scan_us) / r["haproxy"]["us"] for r in rows)
-    print(f"  floor: bare relay {relay:.1f} us + scan with prefix hashes alone {scan_us:.1f} us = {ratio:.3f} x haproxy")
+    print(f"  the sum of both needs: bare relay {relay:.1f} us + scan with prefix hashes {scan_us:.1f} us = {ratio:.3f} x haproxy")
 
 
 def saturating_rate(bed, raw):

@@ -124,6 +124,7 @@ static void print_ready_text(const struct up *up, int64_t after_us)
     printf("  export KEY=$(cat %s/key)\n", up->state.path);
     printf(
         "  curl -sN http://127.0.0.1:%u/v1/chat/completions -H \"authorization: Bearer $KEY\" \\\n"
+        "    -H 'content-type: application/json' \\\n"
         "    -d '{\"model\":\"%.*s\",\"stream\":true,\"max_tokens\":48,\"messages\":"
         "[{\"role\":\"user\",\"content\":\"It was a fine evening\"}]}'\n",
         fleet_port_gateway(fleet, base, 0), SPAN_ARG(fleet->services[0].name));
@@ -181,11 +182,25 @@ static void print_event_text(const struct world_event *event)
     fflush(stdout);
 }
 
+/* A model that cannot be loaded: the world would never be ready, and the engine's log is far away.
+ */
+static void fail_start(struct up *up, const struct world_event *event)
+{
+    fprintf(stderr, "farspan: %.*s: its engine cannot start: %s\n", SPAN_ARG(event->process),
+            event->detail);
+    up->exit_status = 1;
+    world_stop(up->world);
+}
+
 static void on_event(void *user, const struct world_event *event)
 {
     struct up *up = user;
     bool is_ready = strcmp(event->event, "ready") == 0;
     up_view_erase(up->view);
+    if (strcmp(event->event, "engine_failed") == 0) {
+        fail_start(up, event);
+        return;
+    }
     if (is_ready)
         write_world_file(up);
     if (is_ready && up->is_json)
@@ -295,8 +310,10 @@ int verb_up(int argc, char **argv)
     const char *file = NULL, *state = NULL, *model = NULL;
     struct up *up OS_FREED = os_alloc(sizeof *up);
     void *memory OS_FREED = os_alloc(ARENA_SIZE);
-    if (!up || !memory)
+    if (!up || !memory) {
+        fprintf(stderr, "farspan: %s\n", err_text(ERR_MEMORY));
         return 1;
+    }
     up->port_base = FLEET_PORT_BASE;
     net_watch_init(&up->signals);
     const struct option_row rows[] = {

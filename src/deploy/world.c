@@ -294,6 +294,8 @@ enum err world_new(struct net_loop *loop, const struct world_rules *rules, struc
         err = world_control_new(world, why);
     if (!err)
         err = world_ready_new(world, why);
+    if (!err)
+        err = world_engines_new(world, why);
     if (err) {
         world_free(world);
         return err;
@@ -338,6 +340,7 @@ void world_free(struct world *world)
             close(process->pidfd);
         }
     }
+    world_engines_free(world);
     world_ready_free(world);
     world_control_free(world);
     http_client_free(world->client);

@@ -24,12 +24,13 @@ enum { WORLD_STOP_WAIT_US = 4500 * 1000 };
 
 /* What happened, for the live view and the JSON lines of `up`. */
 struct world_event {
-    const char *event;   /* "started" "died" "given_up" "ready" "fault" "healed" "stopped" */
+    const char *event;   /* "started" "died" "given_up" "engine_failed" "ready" "fault" "healed"
+                            "stopped" */
     struct span process; /* "gateway aws:us-east-1", "worker us-a", "link" */
     struct span region;  /* empty: of none */
     int status;          /* of "died": as a shell sees it */
     int64_t after_us;    /* "died": how long it had run; "ready": since the start */
-    const char *detail;  /* fault kind; NULL */
+    const char *detail;  /* fault kind; "engine_failed": why; NULL */
 };
 
 struct world_rules {

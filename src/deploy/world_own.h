@@ -37,6 +37,18 @@ struct world_probe {
     bool is_ready;
 };
 
+/* Asking the workers in turn whether an engine could not load. */
+struct world_inquiry {
+    struct world *world;
+    struct http_origin *origins[LIMIT_WORKERS];
+    struct http_call *call;
+    struct net_timer timer;
+    uint16_t asked;
+    bool is_good, is_reported;
+    size_t size;
+    char body[64 * 1024];
+};
+
 struct world {
     struct net_loop *loop;
     struct world_rules rules;
@@ -45,6 +57,7 @@ struct world {
     struct http_origin *link_origin;
     struct world_probe probe[LIMIT_REGIONS];
     struct net_timer probe_timer;
+    struct world_inquiry inquiry;
     int64_t started_at_us;
     bool is_ready, is_stopping, is_stopped;
     unsigned process_count;
@@ -57,6 +70,10 @@ void world_report(struct world *world, const struct world_event *event);
 /* ready.c: sets is_ready and reports it, once. */
 MUST_USE enum err world_ready_new(struct world *world, struct text *why);
 void world_ready_free(struct world *world);
+
+/* engines.c: reports "engine_failed" with the reason, once, before the world is ready. */
+MUST_USE enum err world_engines_new(struct world *world, struct text *why);
+void world_engines_free(struct world *world);
 
 /* control.c */
 MUST_USE enum err world_control_new(struct world *world, struct text *why);

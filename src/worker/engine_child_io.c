@@ -92,11 +92,8 @@ static enum err spawn(struct engine_child *child, struct text *why)
     if (err)
         return err;
     const char *const argv[] = {os_self_path(), "engine", "--fd", "3", NULL};
-    struct os_spawn spawn = {.argv = argv,
-                             .keep_fds = &fds[1],
-                             .keep_fd_count = 1,
-                             .output_path = child->output_path,
-                             .dies_with_parent = true};
+    struct os_spawn spawn = {
+        .argv = argv, .keep_fds = &fds[1], .keep_fd_count = 1, .dies_with_parent = true};
     err = os_spawn(&spawn, &child->pid, &child->pidfd, why);
     close(fds[1]);
     if (err) {

@@ -53,7 +53,6 @@ struct engine_child {
     size_t unsent_bytes;
     bool was_killed_for_hang;
     struct text *load; /* JSON of the LOAD frame, the owner's */
-    const char *output_path;
     void *user;
     bool (*has_work)(struct engine_child *child);
     void (*on_frame)(struct engine_child *child, const struct frame *frame, struct span payload);

@@ -249,7 +249,8 @@ static enum err make_embedder(struct llama *llama, const struct engine_load *loa
     params.pooling_type = LLAMA_POOLING_TYPE_MEAN;
     llama->embedder = llama->api.llama_init_from_model(llama->model, params);
     if (!llama->embedder) {
-        text_add(why, "a context of %u tokens for embeddings could not be made",
+        text_add(why,
+                 "a context of %u tokens for embeddings could not be made (too big for memory?)",
                  info->context_tokens);
         return ERR_MEMORY;
     }
