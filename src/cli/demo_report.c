@@ -23,8 +23,9 @@ int64_t demo_price_usd_micro_h(const struct fleet *fleet, uint16_t region, bool 
 
 static void add_price(struct text *text, int64_t usd_micro, bool is_estimate)
 {
-    text_add(text, "%s$%lld.%02lld", is_estimate ? "~" : "", (long long)(usd_micro / 1000000),
-             (long long)(usd_micro / 10000 % 100));
+    int64_t cents = (usd_micro + 5000) / 10000;
+    text_add(text, "%s$%lld.%02lld", is_estimate ? "~" : "", (long long)(cents / 100),
+             (long long)(cents % 100));
 }
 
 static void add_ms(struct text *text, uint64_t us)
@@ -39,8 +40,8 @@ void demo_table_print(struct demo_view *view, struct text *text)
 {
     const struct fleet *fleet = view->fleet;
     struct demo_stats *stats = view->stats;
-    text_add(text, "%-22s %9s %9s %9s %8s %8s %8s %9s\n", "region", "answered", "in flight",
-             "tokens/s", "local", "remote", "cut", "cost/h");
+    text_add(text, "%-19s %8s %6s %8s %6s %6s %5s %9s\n", "region", "answered", "open", "tokens/s",
+             "local", "remote", "cut", "cost/h");
     for (uint16_t r = 0; r < fleet->region_count; r++) {
         struct demo_region_stats *region = &stats->region[r];
         uint64_t tokens = region->tokens - view->tokens_before[r];
@@ -51,19 +52,19 @@ void demo_table_print(struct demo_view *view, struct text *text)
         struct text price;
         text_init(&price, price_buffer, sizeof price_buffer);
         add_price(&price, price_h, is_estimate);
-        text_add(text, "%-22.*s %9llu %9lld %9llu %8llu %8llu %8llu %9s%s\n",
+        text_add(text, "%-19.*s %8llu %6lld %8llu %6llu %6llu %5llu %9s%s\n",
                  SPAN_ARG(fleet->regions[r].name), (unsigned long long)region->answered,
                  (long long)region->in_flight,
                  (unsigned long long)(tokens * 1000000 / (uint64_t)interval_us),
                  (unsigned long long)region->local, (unsigned long long)region->remote,
-                 (unsigned long long)region->cut, price_buffer, is_down ? "  DOWN" : "");
+                 (unsigned long long)region->cut, price_buffer, is_down ? " DOWN" : "");
         view->tokens_before[r] = region->tokens;
     }
-    text_add(text, "\n%llu of %u requests offered, %llu answered, %llu under way, %llu retries, ",
+    text_add(text, "\n%llu of %u offered, %llu answered, %llu open, %llu retries, ",
              (unsigned long long)stats->offered, view->plan->count,
              (unsigned long long)stats->answered, (unsigned long long)view->open_count,
              (unsigned long long)stats->client_retries);
-    text_add(text, "%llu streams cut, %llu failed\n", (unsigned long long)stats->cut_streams,
+    text_add(text, "%llu cut, %llu failed\n", (unsigned long long)stats->cut_streams,
              (unsigned long long)stats->failed);
     text_add(text, "time to first token, last interval: p50");
     add_ms(text, histogram_quantile(&stats->window_ttft_us, MEDIAN));

@@ -24,10 +24,9 @@ struct demo_view {
 /* The list price of a region's machines an hour; *ret_is_estimate when any of them is one. */
 int64_t demo_price_usd_micro_h(const struct fleet *fleet, uint16_t region, bool *ret_is_estimate);
 
-/* A table of regions x requests, in flight, tokens/s, TTFT, local/remote, cost/h: LINES lines of at
- * most 100 columns. */
+/* A table of regions x requests, open ones, tokens/s, local/remote, cost/h, and TTFT below it: for
+ * a terminal of 80 columns. */
 void demo_table_print(struct demo_view *view, struct text *text);
-enum { DEMO_TABLE_EXTRA_LINES = 5 }; /* beyond one a region */
 
 /* One plain line, for logs and pipes. */
 void demo_line_print(const struct demo_view *view, struct text *text);

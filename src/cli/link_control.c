@@ -112,7 +112,7 @@ static void on_body(struct http_exchange *exchange, struct span piece)
 
 static void on_overflow(struct http_exchange *exchange, struct span so_far)
 {
-    CHECK(so_far.n > 0);
+    (void)so_far;
     answer_error(exchange, 413, "too long for a fault");
 }
 

@@ -13,8 +13,10 @@ enum { COMPLAINTS_MAX = 64 * 1024 };
 static void print_complaints(const struct fleet_complaints *complaints)
 {
     char *buffer = os_alloc(COMPLAINTS_MAX);
-    if (!buffer)
+    if (!buffer) {
+        fprintf(stderr, "farspan: the file has mistakes, and there is no memory to show them\n");
         return;
+    }
     struct text text;
     text_init(&text, buffer, COMPLAINTS_MAX);
     fleet_complaints_print(complaints, false, &text);

@@ -9,6 +9,7 @@
 #include "base/span.h"
 #include "cli/verbs.h"
 #include "os/fault.h"
+#include "os/process.h"
 
 struct verb {
     const char *name, *group, *sentence;
@@ -74,6 +75,7 @@ int verb_help(int argc, char **argv)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    os_raise_file_limit();
     if (!os_fault_from_environment()) {
         fprintf(stderr, "farspan: FARSPAN_FAULT: expected KIND:N or KIND:N+, as in file:3\n");
         return 2;

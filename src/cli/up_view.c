@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "base/check.h"
+#include "cli/screen.h"
 #include "fleet/layout.h"
 #include "http/client_io.h"
 #include "http/peer.h"
@@ -32,7 +33,7 @@ struct up_view {
     struct http_client *client;
     struct net_timer timer;
     int64_t drawn_us;
-    unsigned line_count; /* on the terminal */
+    struct screen screen;
     char proof[HTTP_PEER_PROOF_SIZE];
     struct region_view regions[];
 };
@@ -146,11 +147,8 @@ static void print_region(struct up_view *view, struct region_view *region, struc
 
 void up_view_erase(struct up_view *view)
 {
-    if (!view || view->line_count == 0)
-        return;
-    printf("\033[%uA\033[J", view->line_count);
-    fflush(stdout);
-    view->line_count = 0;
+    if (view)
+        screen_erase(&view->screen);
 }
 
 static void on_second(struct net_timer *timer)
@@ -166,10 +164,7 @@ static void on_second(struct net_timer *timer)
         ask(&view->regions[r]);
     }
     view->drawn_us = os_now_us();
-    up_view_erase(view);
-    fputs(buffer, stdout);
-    fflush(stdout);
-    view->line_count = 1u + view->fleet->region_count;
+    screen_draw(&view->screen, text_span(&text));
     if (net_timer_set(view->loop, timer, view->drawn_us + PAUSE_US))
         CHECK(!"a timer of the live view had no room");
 }

@@ -22,7 +22,8 @@ struct chat {
     struct world_client world;
     struct net_loop *loop;
     struct http_client *client;
-    struct http_origin *origin;
+    struct http_origin *origins[LIMIT_REGIONS]; /* nearest first */
+    uint16_t origin_count, origin;              /* the one that is asked */
     const char *service;
     int64_t max_tokens;
     bool shows_route;
@@ -30,7 +31,7 @@ struct chat {
     unsigned turn_count;
     /* of the answer that is being read */
     unsigned status;
-    bool is_over, has_failed;
+    bool is_over, has_failed, is_unreachable;
     int64_t asked_us, first_us;
     char route[1024];
     size_t answer_size;
@@ -101,8 +102,8 @@ static void on_end(struct http_call *call)
 static void on_error(struct http_call *call, enum err err, enum http_phase phase)
 {
     struct chat *chat = http_call_user(call);
-    (void)phase;
-    if (!chat->has_failed)
+    chat->is_unreachable = phase != HTTP_PHASE_ANSWER;
+    if (!chat->has_failed && !chat->is_unreachable)
         fprintf(stderr, "\nfarspan: the gateway is lost: %s\n", err_text(err));
     chat->is_over = chat->has_failed = true;
 }
@@ -110,7 +111,8 @@ static void on_error(struct http_call *call, enum err err, enum http_phase phase
 static const struct http_call_handler handler = {
     .on_head = on_head, .on_body = on_body, .on_end = on_end, .on_error = on_error};
 
-static struct span write_body(struct chat *chat)
+/* False: it does not fit. */
+static bool write_body(struct chat *chat, struct span *ret_body)
 {
     struct text json;
     text_init(&json, chat->body, sizeof chat->body);
@@ -133,15 +135,29 @@ static struct span write_body(struct chat *chat)
     }
     text_json_end(&json);
     text_json_end(&json);
-    CHECK(!json.is_cut);
-    return text_span(&json);
+    *ret_body = text_span(&json);
+    return !json.is_cut;
 }
 
-/* One question and its answer. */
-static bool ask(struct chat *chat)
+/* The oldest question and its answer go. */
+static void forget_oldest(struct chat *chat)
+{
+    free(chat->turns[0]);
+    free(chat->turns[1]);
+    memmove(chat->turns, chat->turns + 2, (TURNS_MAX - 2) * sizeof chat->turns[0]);
+    chat->turn_count -= 2;
+}
+
+/* Puts the question to the gateway of the moment and reads the answer to its end. False: there was
+ * no memory. */
+static bool ask_one(struct chat *chat)
 {
     char head[512];
-    struct span body = write_body(chat);
+    struct span body;
+    while (!write_body(chat, &body)) {
+        CHECK(chat->turn_count > 2); /* one line and nothing else always fits */
+        forget_oldest(chat);
+    }
     int n = snprintf(head, sizeof head,
                      "POST /v1/chat/completions HTTP/1.1\r\nauthorization: Bearer %s\r\n"
                      "content-type: application/json\r\n",
@@ -151,17 +167,33 @@ static bool ask(struct chat *chat)
                                    .body_length = (int64_t)body.n,
                                    .handler = &handler,
                                    .user = chat};
-    chat->is_over = chat->has_failed = false;
+    chat->is_over = chat->has_failed = chat->is_unreachable = false;
     chat->answer_size = 0;
     chat->first_us = 0;
     chat->asked_us = os_now_us();
     sse_reader_init(&chat->sse, chat->event, sizeof chat->event);
-    if (!http_call(chat->origin, &request)) {
+    if (!http_call(chat->origins[chat->origin], &request)) {
         fprintf(stderr, "farspan: no memory for a request\n");
         return false;
     }
     while (!chat->is_over)
         net_loop_run_once(chat->loop, 1000 * 1000);
+    return true;
+}
+
+/* One question and its answer. A gateway that cannot be reached is passed over for the next by
+ * distance, as GeoDNS would answer; it stays so for this talk. */
+static bool ask(struct chat *chat)
+{
+    if (!ask_one(chat))
+        return false;
+    while (chat->is_unreachable && chat->origin + 1 < chat->origin_count) {
+        chat->origin++;
+        if (!ask_one(chat))
+            return false;
+    }
+    if (chat->is_unreachable)
+        fprintf(stderr, "farspan: no gateway can be reached; farspan status shows what runs\n");
     putchar('\n');
     if (chat->shows_route && !chat->has_failed)
         printf("  [%s; first token after %lld ms]\n", chat->route,
@@ -171,12 +203,8 @@ static bool ask(struct chat *chat)
 
 static bool remember(struct chat *chat, const char *words)
 {
-    if (chat->turn_count == TURNS_MAX) { /* the oldest question and its answer go */
-        free(chat->turns[0]);
-        free(chat->turns[1]);
-        memmove(chat->turns, chat->turns + 2, (TURNS_MAX - 2) * sizeof chat->turns[0]);
-        chat->turn_count -= 2;
-    }
+    if (chat->turn_count == TURNS_MAX)
+        forget_oldest(chat);
     chat->turns[chat->turn_count] = strdup(words);
     return chat->turns[chat->turn_count++] != NULL;
 }
@@ -224,17 +252,20 @@ static bool open_chat(struct chat *chat, const char *zone_name)
         return false;
     }
     fleet_regions_by_distance(fleet, zone, order);
-    char url[64], message[256];
+    char message[256];
     struct text why;
     text_init(&why, message, sizeof message);
-    int n = snprintf(url, sizeof url, "http://127.0.0.1:%u",
-                     fleet_port_client_link(fleet, chat->world.port_base, zone, order[0]));
     enum err err = net_loop_new(&chat->loop);
     if (!err)
         err = http_client_new(chat->loop, &chat->client);
-    if (!err)
-        err = http_origin_new(chat->client, span_from(url, (size_t)n), NULL, NULL, &chat->origin,
-                              &why);
+    for (uint16_t i = 0; i < fleet->region_count && !err; i++) {
+        char url[64];
+        int n = snprintf(url, sizeof url, "http://127.0.0.1:%u",
+                         fleet_port_client_link(fleet, chat->world.port_base, zone, order[i]));
+        err = http_origin_new(chat->client, span_from(url, (size_t)n), NULL, NULL,
+                              &chat->origins[i], &why);
+    }
+    chat->origin_count = fleet->region_count;
     if (err)
         fprintf(stderr, "farspan: %s\n", err_text(err));
     return !err;
@@ -244,8 +275,10 @@ int verb_chat(int argc, char **argv)
 {
     const char *state = NULL, *zone = NULL;
     struct chat *chat OS_FREED = os_alloc(sizeof *chat);
-    if (!chat)
+    if (!chat) {
+        fprintf(stderr, "farspan: %s\n", err_text(ERR_MEMORY));
         return 1;
+    }
     chat->service = "chat";
     chat->max_tokens = 96;
     const struct option_row rows[] = {

@@ -2,13 +2,13 @@
  * and comes back. */
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "cli/demo_report.h"
 #include "cli/load.h"
 #include "cli/options.h"
+#include "cli/screen.h"
 #include "cli/verbs.h"
 #include "cli/world_client.h"
 #include "fleet/layout.h"
@@ -46,7 +46,7 @@ struct demo {
     int signal_fd;
     struct net_timer refresh;
     bool is_terminal, is_done, is_broken, is_echo, no_kill;
-    unsigned table_lines;
+    struct screen screen;
     const char *file, *state, *trace, *report;
     int64_t port_base, duration_us, kill_at_us, heal_at_us;
     double speed;
@@ -91,22 +91,13 @@ static void show(struct demo *demo)
     }
     demo->view.interval_us = REFRESH_US;
     demo_table_print(&demo->view, &text);
-    if (demo->table_lines)
-        printf("\033[%uA", demo->table_lines);
-    demo->table_lines = 0;
-    for (struct span rest = text_span(&text); rest.n;) {
-        struct span line = span_cut(&rest, '\n');
-        printf("\033[2K%.*s\n", SPAN_ARG(line));
-        demo->table_lines++;
-    }
     double share = (double)demo->view.elapsed_us / (double)demo->duration_us;
     unsigned filled = share >= 1 ? 60 : (unsigned)(share * 60);
-    printf("\033[2K[%.*s%.*s] %3.0f s\n", (int)filled,
-           "############################################################", (int)(60 - filled),
-           "............................................................",
-           (double)demo->view.elapsed_us / 1e6);
-    demo->table_lines++;
-    fflush(stdout);
+    text_add(&text, "[%.*s%.*s] %3.0f s\n", (int)filled,
+             "############################################################", (int)(60 - filled),
+             "............................................................",
+             (double)demo->view.elapsed_us / 1e6);
+    screen_draw(&demo->screen, text_span(&text));
 }
 
 static void on_refresh(struct net_timer *timer)
@@ -156,10 +147,10 @@ static bool start_world(struct demo *demo)
         fprintf(stderr, "farspan: the state folder: %s\n", message);
         return false;
     }
-    const char *argv[16] = {os_self_path(), "up",          "-f", demo->file_path, "--state",
-                            demo->folder,   "--port-base", port, "--json"};
+    const char *argv[16] = {os_self_path(), "up",         "-f",          demo->file_path,
+                            "--state",      demo->folder, "--port-base", port};
     if (demo->is_echo)
-        argv[9] = "--echo";
+        argv[8] = "--echo";
     struct os_spawn spawn = {
         .argv = argv, .output_path = log, .dies_with_parent = true, .own_group = true};
     enum err err = os_spawn(&spawn, &demo->world_pid, &demo->world_pidfd, &why);
@@ -357,8 +348,10 @@ int verb_demo(int argc, char **argv)
     const char *speed = "1";
     struct demo *demo OS_FREED = os_alloc(sizeof *demo);
     void *memory OS_FREED = os_alloc(ARENA_SIZE);
-    if (!demo || !memory)
+    if (!demo || !memory) {
+        fprintf(stderr, "farspan: %s\n", err_text(ERR_MEMORY));
         return 1;
+    }
     demo->port_base = FLEET_PORT_BASE;
     demo->duration_us = 120 * 1000 * 1000;
     arena_init(&demo->arena, memory, ARENA_SIZE);

@@ -241,7 +241,12 @@ int verb_front(int argc, char **argv)
 {
     struct front *front = os_alloc(sizeof *front);
     char *memory = os_alloc(2 * FLEET_ARENA_SIZE);
-    CHECK(front && memory);
+    if (!front || !memory) {
+        complain(err_text(ERR_MEMORY), "");
+        os_free(memory);
+        os_free(front);
+        return 1;
+    }
     front->listen = "127.0.0.1:8080";
     front->threads = 1;
     arena_init(&front->arena, memory, 2 * FLEET_ARENA_SIZE);

@@ -2,7 +2,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -49,15 +48,9 @@ static enum err watch_signals(struct link_process *process)
     return err;
 }
 
-/* Many listeners and exact timers; the world runs without either, only worse. */
+/* Exact timers; the world runs without, only worse. */
 static void ask_the_system(void)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-            perror("farspan: the limit of open files stays as it is");
-    }
     if (prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS) != 0)
         perror("farspan: timers stay coarse");
 }
@@ -142,7 +135,8 @@ int verb_link(int argc, char **argv)
         "The link emulator of a world: a port for every directed pair of regions and for every\n"
         "zone of clients and region, each with its delay, jitter, bandwidth and losses. Started\n"
         "by farspan up.",
-        "farspan link --fleet examples/three-continents.yaml --secret-fd 3 3<secret",
+        "farspan link --fleet examples/three-continents.yaml --secret-fd 3 3< <(xxd -r -p "
+        "peer.key)",
         rows,
         COUNT_OF(rows),
         0,

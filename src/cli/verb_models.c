@@ -171,8 +171,10 @@ static int list_file(const char *file, bool is_json)
     if (!file && !world_client_data("examples/three-continents.yaml", path))
         return 1;
     void *memory = os_alloc(FLEET_BYTES);
-    if (!memory)
+    if (!memory) {
+        fprintf(stderr, "farspan: %s\n", err_text(ERR_MEMORY));
         return 1;
+    }
     arena_init(&arena, memory, FLEET_BYTES);
     int status = 1;
     if (load_fleet(file ? file : path, NULL, &arena, &fleet))

@@ -77,7 +77,7 @@ int verb_worker(int argc, char **argv)
         "The process that runs the replicas of one machine and answers its gateways.\n"
         "`farspan up` starts the workers of a world itself.",
         "farspan worker --fleet examples/three-continents.yaml --worker us-a --secret-fd 3 \\\n"
-        "    3<~/.local/state/farspan/peer.key",
+        "    3< <(xxd -r -p ~/.local/state/farspan/peer.key)",
         rows,
         COUNT_OF(rows),
         0,

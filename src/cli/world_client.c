@@ -56,8 +56,10 @@ bool world_client_open(const char *state, struct world_client *ret_client)
     *client = (struct world_client){.state = {.lock_fd = -1}};
     text_init(&why, message, sizeof message);
     void *memory = os_alloc(WORLD_CLIENT_ARENA);
-    if (!memory)
+    if (!memory) {
+        fprintf(stderr, "farspan: %s\n", err_text(ERR_MEMORY));
         return false;
+    }
     arena_init(&client->arena, memory, WORLD_CLIENT_ARENA);
     state_default_path(folder);
     snprintf(client->state.path, sizeof client->state.path, "%s", state ? state : folder);

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "gateway/proxy_io.h"
+#include "obs/record.h"
 
 enum { ACCESS_FLUSH_US = 1000 * 1000 };
 
@@ -56,60 +57,66 @@ enum err gateway_access_new(const char *path, struct gateway_access **ret_access
     return ERR_OK;
 }
 
-static void add_line(const struct proxy *proxy, bool was_whole, struct text *line)
+/* One word for how it ended: the error that was answered or met, else whether all of it went out.
+ */
+static struct span outcome_of(const struct proxy *proxy, bool was_whole)
+{
+    if (proxy->last_error != GATEWAY_FINE)
+        return span_of(gateway_error_code(proxy->last_error));
+    return was_whole ? SPAN_LITERAL("answered") : SPAN_LITERAL("client_gone");
+}
+
+static void fill_record(const struct proxy *proxy, bool was_whole, struct obs_record *record)
 {
     const struct gateway_request *request = &proxy->request;
     const struct http_exchange *exchange = proxy->exchange;
-    const struct fleet *fleet = proxy->loop->gateway->law.fleet;
-    int64_t now_us = proxy_now_us(proxy);
-    text_json_object(line);
-    text_json_key(line, "time_us");
-    text_json_i64(line, os_wall_us());
-    text_json_key(line, "id");
-    text_json_span(line, gateway_request_id(request));
-    text_json_key(line, "method");
-    text_json_span(line, exchange->head->method_text);
-    text_json_key(line, "path");
-    text_json_span(line, exchange->head->path);
-    text_json_key(line, "status");
-    text_json_u64(line, exchange->status);
-    text_json_key(line, "whole");
-    text_json_bool(line, was_whole);
-    text_json_key(line, "us");
-    text_json_i64(line, now_us - exchange->began_us);
-    text_json_key(line, "bytes_in");
-    text_json_u64(line, exchange->body_bytes);
-    text_json_key(line, "bytes_out");
-    text_json_u64(line, exchange->bytes_out);
+    const struct gateway *gateway = proxy->loop->gateway;
+    *record = (struct obs_record){
+        .wall_time_us = os_wall_us(),
+        .request_id = gateway_request_id(request),
+        .method = exchange->head->method_text,
+        .path = exchange->head->path,
+        .status = exchange->status,
+        .outcome = outcome_of(proxy, was_whole),
+        .hop_from = http_header_of(exchange->head, HTTP_HEADER_FARSPAN_HOP),
+        .attempts = proxy->attempt_count,
+        .bytes_in = exchange->body_bytes,
+        .bytes_out = exchange->bytes_out,
+        .ttft_us = -1,
+        .total_us = proxy_now_us(proxy) - exchange->began_us,
+        .prompt_tokens = request->prompt_tokens,
+    };
     if (request->service != FLEET_NONE) {
-        text_json_key(line, "service");
-        text_json_span(line, fleet->services[request->service].name);
-        text_json_key(line, "tenant");
-        text_json_span(line, request->tenant);
-        text_json_key(line, "prompt_tokens");
-        text_json_u64(line, request->prompt_tokens);
+        record->service = gateway->law.fleet->services[request->service].name;
+        record->tenant = request->tenant;
     }
     if (proxy->element_size) {
-        text_json_key(line, "route");
-        text_json_span(line, span_from(proxy->element, proxy->element_size));
-        text_json_key(line, "first_byte_us");
-        text_json_i64(line, proxy->is_head_sent ? proxy->first_byte_us - proxy->ready_us : -1);
+        const struct route_labels *labels = &gateway->labels.row[request->service];
+        record->region = labels->region[proxy->attempt.target];
+        record->target = labels->target[proxy->attempt.target];
+        record->route = span_from(proxy->element, proxy->element_size);
+        if (proxy->is_head_sent)
+            record->ttft_us = proxy->first_byte_us - proxy->ready_us;
     }
-    if (proxy->last_error != GATEWAY_FINE) {
-        text_json_key(line, "error");
-        text_json_str(line, gateway_error_code(proxy->last_error));
-    }
-    text_json_end(line);
+}
+
+/* What our own parts read of each other each second would bury what clients do. */
+static bool is_our_own_reading(const struct http_exchange *exchange)
+{
+    return span_starts_with(exchange->head->path, "/peer/") && exchange->status == 200;
 }
 
 void gateway_access_line(struct gateway_access *access, const struct proxy *proxy, bool was_whole)
 {
-    char buffer[4096];
+    char buffer[OBS_RECORD_SIZE];
     struct text line;
+    struct obs_record record;
+    if (is_our_own_reading(proxy->exchange))
+        return;
     text_init(&line, buffer, sizeof buffer);
-    add_line(proxy, was_whole, &line);
-    if (line.is_cut)
-        return; /* a path of several KiB: half a line of JSON would help nobody */
+    fill_record(proxy, was_whole, &record);
+    obs_record_print(&record, &line);
+    CHECK(!line.is_cut);
     CHECK(pthread_mutex_lock(&access->lock) == 0);
     os_log_line(&access->log, text_span(&line));
     CHECK(pthread_mutex_unlock(&access->lock) == 0);

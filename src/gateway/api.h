@@ -120,6 +120,8 @@ bool gateway_api_decode(struct span coded, struct text *text);
       "the model's replica failed before it answered; the request may be sent again")              \
     X(NO_TARGET, 503, "server_error", "no_replica", NULL,                                          \
       "no replica of this model can take the request now; try again later")                        \
+    X(NO_ROOM, 503, "server_error", "gateway_full", NULL,                                          \
+      "the gateway holds as many request bodies as it may; try again later")                       \
     X(DRAINING, 503, "server_error", "draining", NULL, "this gateway is stopping; try again")      \
     X(DEADLINE, 504, "server_error", "deadline_exceeded", NULL,                                    \
       "no answer within the request's deadline")                                                   \

@@ -28,7 +28,7 @@ static bool is_request_header_ours(const struct http_header *header)
     case HTTP_HEADER_EXPECT:
         return true;
     case HTTP_HEADER_UNKNOWN:
-    case HTTP_HEADER_FARSPAN_HOP ... HTTP_HEADER_FARSPAN_USAGE:
+    case HTTP_HEADER_FARSPAN_HOP ... HTTP_HEADER_FARSPAN_EPOCH:
         break;
     default:
         return false;

@@ -190,13 +190,21 @@ static bool resolve(struct proxy *proxy, bool is_whole)
     return true;
 }
 
+/* The body is not too large: all bodies together are, and this one cannot be routed without what it
+ * has yet to say. */
+static bool is_out_of_room(const struct proxy *proxy, struct span so_far)
+{
+    return so_far.n < LIMIT_HTTP_HELD_BODY / 2 && proxy->request.form == GATEWAY_FORM_OPENAI &&
+           !proxy->request.scan.found.has_model;
+}
+
 static void on_overflow(struct http_exchange *exchange, struct span so_far)
 {
     struct proxy *proxy = proxy_of(exchange);
     if (is_settled(proxy))
         return;
-    if (proxy->is_local) {
-        proxy_refuse(proxy, GATEWAY_ERROR_TOO_LARGE, 0);
+    if (proxy->is_local || is_out_of_room(proxy, so_far)) {
+        proxy_refuse(proxy, proxy->is_local ? GATEWAY_ERROR_TOO_LARGE : GATEWAY_ERROR_NO_ROOM, 0);
         return;
     }
     if (!resolve(proxy, false))

@@ -295,13 +295,13 @@ void relay_cancel(struct proxy *proxy, enum gateway_outcome outcome)
 }
 
 /* The rest of the answer concerns nobody: a short one is read to its end, so that the connection
- * can be used again. */
+ * can be used again. Not that of a streamed body, which would go on being sent out of our memory. */
 static void let_go(struct proxy *proxy)
 {
     struct http_call *call = proxy->call;
     int64_t length = proxy->upstream ? proxy->upstream->body_length : -1;
     proxy->call = NULL;
-    if (length >= 0 && length <= PROXY_LET_GO_MAX)
+    if (!proxy->is_streamed && length >= 0 && length <= PROXY_LET_GO_MAX)
         http_call_set_user(call, NULL);
     else
         http_call_cancel(call);
@@ -352,6 +352,18 @@ static bool is_sse(const struct http_head *head)
     return span_is_equal_nocase(span_trim(span_cut(&type, ';')), SPAN_LITERAL("text/event-stream"));
 }
 
+/* To HEAD, the length is what GET's answer would have (RFC 9110 9.3.2); nothing of it follows. */
+static int64_t length_of(const struct proxy *proxy, const struct http_head *head)
+{
+    uint64_t length;
+    if (proxy->exchange->head->method == HTTP_HEAD)
+        return span_to_u64(http_header_of(head, HTTP_HEADER_CONTENT_LENGTH), &length) &&
+                       length <= INT64_MAX
+                   ? (int64_t)length
+                   : HTTP_LENGTH_CHUNKED;
+    return head->body_length == HTTP_LENGTH_UNTIL_CLOSE ? HTTP_LENGTH_CHUNKED : head->body_length;
+}
+
 /* The first byte goes out, with the answer's first piece when there is one. */
 static void send_head(struct proxy *proxy, struct span piece)
 {
@@ -364,8 +376,7 @@ static void send_head(struct proxy *proxy, struct span piece)
                       span_from(proxy->element, proxy->element_size),
                       http_header_of(head, HTTP_HEADER_FARSPAN_ROUTE), &text);
     CHECK(!text.is_cut); /* the scratch is twice as long as any head */
-    int64_t length =
-        head->body_length == HTTP_LENGTH_UNTIL_CLOSE ? HTTP_LENGTH_CHUNKED : head->body_length;
+    int64_t length = length_of(proxy, head);
     proxy->is_chunked = length == HTTP_LENGTH_CHUNKED;
     proxy->is_head_sent = true;
     proxy->first_byte_us = proxy_now_us(proxy);
@@ -623,7 +634,10 @@ void relay_check(struct proxy *proxy, int64_t now_us)
             relay_cut(proxy, GATEWAY_ERROR_STREAM_DEADLINE);
             return;
         }
-        relay_cancel(proxy, GATEWAY_OUTCOME_FAILED);
+        /* A deadline of the caller's own choice is no verdict: a few short ones would otherwise
+         * take a replica from everybody. */
+        bool is_callers = request->deadline_us == request->header_deadline_us;
+        relay_cancel(proxy, is_callers ? GATEWAY_OUTCOME_NONE : GATEWAY_OUTCOME_FAILED);
         proxy_refuse(proxy, GATEWAY_ERROR_DEADLINE, 0);
         return;
     }

@@ -204,12 +204,16 @@ static void run_writing(struct http_call *call)
         tell_writable(call);
 }
 
-/* The answer is whole. <has_excess>: bytes stand behind it that nobody asked for. */
+/* The answer is whole. <has_excess>: bytes stand behind it that nobody asked for. Those may also
+ * wait in the socket still, where the last read did not empty it: kept there, they would be taken
+ * for the next answer. */
 static void finish(struct http_call *call, bool has_excess)
 {
     bool is_reusable = call->head.keep_alive && !has_excess && is_request_sent(call) &&
-                       call->answer_length != HTTP_LENGTH_UNTIL_CLOSE &&
+                       !call->is_write_broken && call->answer_length != HTTP_LENGTH_UNTIL_CLOSE &&
                        !call->conn->net.is_hung_up;
+    if (is_reusable && call->conn->is_readable)
+        is_reusable = net_conn_is_quiet(&call->conn->net);
     if (is_reusable) {
         origin_keep(call->conn);
         call->conn = NULL;

@@ -39,8 +39,8 @@ struct http_request {
     struct span head; /* request line and headers without Content-Length, Transfer-Encoding, Host,
                          Connection and without the blank line: "POST /x HTTP/1.1\r\na: b\r\n";
                          copied before http_call returns */
-    struct span body; /* whole body, or its first part; must stay until the call is over or on_head,
-                         whichever is first */
+    struct span body; /* whole: must stay until on_head or the end of the call, whichever is first;
+                         or the first part of a streamed one: until the end */
     int64_t body_length; /* = body.n; or longer / HTTP_LENGTH_CHUNKED: the rest comes by
                             http_call_send */
     bool is_head_method;

@@ -262,11 +262,13 @@ static enum err dial(struct http_origin *origin, struct http_call *call)
     return ERR_OK;
 }
 
+/* What an idle connection has said or suffered since the loop last looked is no event yet: a
+ * request sent behind it would be given a stray answer, so the socket is asked. */
 static struct client_conn *take_idle(struct http_origin *origin)
 {
     while (!list_is_empty(&origin->idle)) {
         struct client_conn *conn = CONTAINER_OF(origin->idle.next, struct client_conn, link);
-        if (conn->net.is_hung_up) {
+        if (conn->net.is_hung_up || !net_conn_is_quiet(&conn->net)) {
             origin_drop(conn);
             continue;
         }

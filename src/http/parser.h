@@ -59,8 +59,7 @@ enum http_method {
     X(FARSPAN_ZONES, "x-farspan-zones")                                                            \
     X(FARSPAN_DEADLINE, "x-farspan-deadline-ms")                                                   \
     X(FARSPAN_SESSION, "x-farspan-session")                                                        \
-    X(FARSPAN_EPOCH, "x-farspan-epoch")                                                            \
-    X(FARSPAN_USAGE, "x-farspan-usage")
+    X(FARSPAN_EPOCH, "x-farspan-epoch")
 
 enum http_header_name {
 #define X(name, text) HTTP_HEADER_##name,

@@ -221,6 +221,14 @@ enum err net_conn_check(struct net_conn *conn)
     return conn->failure != ERR_OK ? conn->failure : socket_error(conn->watch.fd);
 }
 
+bool net_conn_is_quiet(struct net_conn *conn)
+{
+    char byte;
+    size_t n;
+    conn->may_read = true;
+    return net_conn_read(conn, &byte, 1, &n) == ERR_AGAIN;
+}
+
 void net_conn_end(struct net_conn *conn)
 {
     CHECK(conn->watch.fd >= 0);

@@ -48,14 +48,19 @@ MUST_USE enum err net_conn_dial(struct net_conn *conn, struct net_loop *loop,
 /* 1 .. size bytes; AGAIN, CLOSED (orderly end), RESET. */
 MUST_USE enum err net_conn_read(struct net_conn *conn, void *buffer, size_t size, size_t *ret_n);
 
-/* Part of the parts may be written: *ret_n bytes (0 with AGAIN). count <= 16. RESET: nobody will
- * read it. TLS: after AGAIN the next write begins with the same bytes and offers no fewer. */
+/* As much is written as the socket takes: *ret_n bytes (0 with AGAIN). Less than was given means
+ * that it is full, as AGAIN does. count <= 16. RESET: nobody will read it. TLS: what is written next
+ * begins with the bytes that were not taken and offers no fewer. */
 MUST_USE enum err net_conn_write(struct net_conn *conn, const struct iovec *parts, int count,
                                  size_t *ret_n);
 
 /* Has it broken? RESET, TIMEOUT ... or ERR_OK. For one that has ended for reading: there a read
  * goes on saying CLOSED when the peer resets it afterwards. Tells a break once. */
 MUST_USE enum err net_conn_check(struct net_conn *conn);
+
+/* Has nothing come that was not read? Asks the socket, whatever events have told: true between two
+ * messages of a protocol in which the peer must not speak first. What has come may be lost. */
+bool net_conn_is_quiet(struct net_conn *conn);
 
 void net_conn_end(struct net_conn *conn);   /* half-close: our last byte is out */
 void net_conn_close(struct net_conn *conn); /* twice is fine */

@@ -184,23 +184,37 @@ enum err net_tls_read(struct net_tls *tls, void *buffer, size_t size, size_t *re
     return result == 1 ? ERR_OK : err_of(tls, result);
 }
 
+/* Copies what stands behind the first <skip> bytes of the parts, as much as a record holds. */
+static size_t fill_record(const struct iovec *parts, int count, size_t skip, char *record)
+{
+    size_t size = 0;
+    for (int i = 0; i < count && size < RECORD_SIZE; i++) {
+        size_t left_out = skip < parts[i].iov_len ? skip : parts[i].iov_len;
+        size_t room = RECORD_SIZE - size;
+        size_t n = parts[i].iov_len - left_out < room ? parts[i].iov_len - left_out : room;
+        skip -= left_out;
+        if (n > 0)
+            memcpy(record + size, (const char *)parts[i].iov_base + left_out, n);
+        size += n;
+    }
+    return size;
+}
+
+/* Record after record until the socket is full: only then does an event say when to go on. */
 enum err net_tls_write(struct net_tls *tls, const struct iovec *parts, int count, size_t *ret_n)
 {
     char record[RECORD_SIZE];
-    size_t size = 0;
-    for (int i = 0; i < count && size < sizeof record; i++) {
-        size_t room = sizeof record - size;
-        size_t n = parts[i].iov_len < room ? parts[i].iov_len : room;
-        if (n > 0)
-            memcpy(record + size, parts[i].iov_base, n);
-        size += n;
+    size_t sent = 0, size;
+    enum err err = ERR_OK;
+    while (err == ERR_OK && (size = fill_record(parts, count, sent, record)) > 0) {
+        size_t n = 0;
+        int result = SSL_write_ex(tls->ssl, record, size, &n);
+        OPENSSL_cleanse(record, size);
+        err = result == 1 ? ERR_OK : err_of(tls, result);
+        sent += n;
     }
-    *ret_n = 0;
-    if (size == 0)
-        return ERR_OK;
-    int result = SSL_write_ex(tls->ssl, record, size, ret_n);
-    OPENSSL_cleanse(record, size);
-    return result == 1 ? ERR_OK : err_of(tls, result);
+    *ret_n = sent;
+    return err == ERR_AGAIN && sent > 0 ? ERR_OK : err;
 }
 
 void net_tls_end(struct net_tls *tls)

@@ -81,5 +81,4 @@ void obs_record_print(const struct obs_record *record, struct text *text)
     add_count(text, "prompt_tokens", record->prompt_tokens);
     add_string(text, "route", record->route, OBS_RECORD_ROUTE_MAX);
     text_json_end(text);
-    text_add_c(text, '\n');
 }

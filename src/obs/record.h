@@ -28,7 +28,7 @@ struct obs_record {
     uint32_t prompt_tokens;
 };
 
-/* Appends the line and its newline; <text> needs OBS_RECORD_SIZE bytes of room. */
+/* Appends the line, without a newline; <text> needs OBS_RECORD_SIZE bytes of room. */
 void obs_record_print(const struct obs_record *record, struct text *text);
 
 #endif

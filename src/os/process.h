@@ -40,6 +40,9 @@ MUST_USE enum err os_secret_read(int fd, void *ret_secret, unsigned size);
 MUST_USE enum err os_signals_open(const int *signals, unsigned count, int *ret_fd);
 int os_signals_next(int fd); /* a signal number, or 0 */
 
+/* The limit of open files of this process and its children, as far up as the system lets it. */
+void os_raise_file_limit(void);
+
 MUST_USE enum err os_random(void *ret_bytes, unsigned size);
 
 #endif

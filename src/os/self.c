@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -123,4 +124,15 @@ enum err os_random(void *ret_bytes, unsigned size)
         n += (unsigned)got;
     }
     return ERR_OK;
+}
+
+void os_raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    /* Refused: the lower limit holds, and what runs out of descriptors says so where it happens. */
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
 }

@@ -50,13 +50,13 @@ static int64_t left_us(const struct route_request *request)
 static enum route_bar bar_of(const struct route_target *target, const struct route_request *request,
                              unsigned index, uint32_t load)
 {
-    if (!target->is_ready)
-        return ROUTE_BAR_NOT_READY;
     /* Fail-closed: a target that does not say where it computes computes nowhere. */
     if (target->zones == 0 || (target->zones & ~request->zones_allowed) != 0)
         return ROUTE_BAR_RESIDENCY;
     if (target->is_tenant_barred)
         return ROUTE_BAR_TENANT;
+    if (!target->is_ready)
+        return ROUTE_BAR_NOT_READY;
     if (target->context_tokens > 0 && request->prompt_tokens >= target->context_tokens)
         return ROUTE_BAR_CONTEXT;
     if (request->tried >> index & 1)
@@ -146,7 +146,7 @@ static struct sums add_suspects(const struct route_view *view, const struct rout
                                 const uint32_t load[LIMIT_TARGETS], enum route_bar *ret_bar)
 {
     struct sums sums = {.load_min = UINT32_MAX, .ewma_least = UINT64_MAX};
-    enum route_bar highest = ROUTE_BAR_NOT_READY;
+    enum route_bar highest = view->target_count ? ROUTE_BAR_RESIDENCY : ROUTE_BAR_NOT_READY;
     for (unsigned i = 0; i < view->target_count; i++) {
         const struct route_target *target = &view->targets[i];
         enum route_bar bar = bar_of(target, request, i, load[i]);

@@ -64,9 +64,9 @@ enum {
  * one is reported. */
 #define ROUTE_BAR_TABLE(X)                                                                         \
     X(NONE, "candidate")                                                                           \
-    X(NOT_READY, "not ready")                                                                      \
     X(RESIDENCY, "outside the zones that may compute this request")                                \
     X(TENANT, "not for this tenant")                                                               \
+    X(NOT_READY, "not ready")                                                                      \
     X(CONTEXT, "its context is too short")                                                         \
     X(TRIED, "tried before for this request")                                                      \
     X(HOP, "the request has made its one hop")                                                     \

@@ -144,6 +144,19 @@ static void the_first_bar_is_reported_for_a_target_and_the_last_for_all(void **s
     assert_int_equal(route_choose(&view, &request, &memory).bar, ROUTE_BAR_NOT_READY);
 }
 
+static void a_dead_target_in_the_right_zone_is_named_before_a_living_one_outside_it(void **state)
+{
+    (void)state;
+    setup(FLEET_POLICY_ADAPTIVE, 2);
+    request.zones_allowed = 1;
+    view.targets[0].zones = 1;
+    view.targets[0].is_ready = false;
+    view.targets[1].zones = 2;
+    struct route_choice choice = route_choose(&view, &request, &memory);
+    assert_int_equal(choice.target, -1);
+    assert_int_equal(choice.bar, ROUTE_BAR_NOT_READY);
+}
+
 static void suspicion_is_ignored_only_when_nobody_else_is_left(void **state)
 {
     (void)state;
@@ -619,6 +632,7 @@ int main(void)
         cmocka_unit_test(panic_never_lifts_residency),
         cmocka_unit_test(each_filter_bars_and_is_named),
         cmocka_unit_test(the_first_bar_is_reported_for_a_target_and_the_last_for_all),
+        cmocka_unit_test(a_dead_target_in_the_right_zone_is_named_before_a_living_one_outside_it),
         cmocka_unit_test(suspicion_is_ignored_only_when_nobody_else_is_left),
         cmocka_unit_test(load_counts_what_was_assigned_since_the_sample),
         cmocka_unit_test(between_two_samples_requests_do_not_herd),
