@@ -188,11 +188,20 @@ static void join_threads(struct gateway *gateway)
     }
 }
 
+/* Jobs of /metrics travel from loop to loop: those under way come home while all loops stand. */
+static void end_jobs(struct gateway *gateway)
+{
+    while (atomic_load(&gateway->metrics_jobs) > 0)
+        for (unsigned i = 0; i < gateway->loop_count; i++)
+            net_loop_run_once(gateway->loops[i]->loop, 0);
+}
+
 void gateway_free(struct gateway *gateway)
 {
     if (!gateway)
         return;
     join_threads(gateway);
+    end_jobs(gateway);
     gateway_access_stop(gateway->access);
     gateway_peers_free(gateway->peers);
     gateway_probes_free(gateway->probes);

@@ -295,7 +295,8 @@ void relay_cancel(struct proxy *proxy, enum gateway_outcome outcome)
 }
 
 /* The rest of the answer concerns nobody: a short one is read to its end, so that the connection
- * can be used again. Not that of a streamed body, which would go on being sent out of our memory. */
+ * can be used again. Not that of a streamed body, which would go on being sent out of our memory.
+ */
 static void let_go(struct proxy *proxy)
 {
     struct http_call *call = proxy->call;

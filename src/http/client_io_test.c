@@ -3,6 +3,8 @@
 #include "http/client_io.h"
 #include "os/fault.h"
 
+enum { CLIENT_READ = 64 * 1024 }; /* at most this much at once: CLIENT_SCRATCH_SIZE */
+
 /* A client against a raw upstream that says exactly what the test wants it to. */
 struct bed {
     struct net_loop *loop;
@@ -181,6 +183,56 @@ static void a_connection_is_kept_and_used_again_newest_first(void **state)
     assert_int_equal(accept4(bed.listen_fd, NULL, NULL, 0), -1);
     close(fd_1);
     close(fd_2);
+    stop(&bed);
+}
+
+/* Is the next call given a connection of its own? Ends it. */
+static bool is_dialled(struct bed *bed, int old_fd)
+{
+    struct seen seen = {.heads = 0};
+    call(bed, &seen);
+    kit_settle(bed->loop);
+    int fd = accept4(bed->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    if (seen.call)
+        http_call_cancel(seen.call);
+    if (fd >= 0)
+        close(fd);
+    close(old_fd);
+    return fd >= 0 && seen.heads == 0;
+}
+
+static const char stray_answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray";
+
+/* Behind the answer another one that nobody asked for: were it left on a kept connection, the next
+ * request would be given it, and everybody after that the answer of somebody else. */
+static void bytes_behind_an_answer_are_nobodys_answer(void **state)
+{
+    (void)state;
+    struct bed bed;
+    start(&bed);
+    struct seen seen = {.heads = 0};
+    call(&bed, &seen);
+    int fd = kit_accept(bed.loop, bed.listen_fd);
+    serve(&bed, fd, plain_answer);
+    wait_over(&bed, &seen);
+    /* it comes while the loop looks elsewhere */
+    assert_int_equal(send(fd, stray_answer, strlen(stray_answer), 0), strlen(stray_answer));
+    assert_true(is_dialled(&bed, fd));
+
+    /* the answer fills a read to its last byte, the stray stays in the socket */
+    static char large[CLIENT_READ + sizeof stray_answer];
+    memset(large, 'x', CLIENT_READ);
+    memcpy(large + CLIENT_READ, stray_answer, sizeof stray_answer);
+    seen = (struct seen){.heads = 0};
+    call(&bed, &seen);
+    fd = kit_accept(bed.loop, bed.listen_fd);
+    serve(&bed, fd, "HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n");
+    kit_settle(bed.loop);
+    assert_int_equal(seen.heads, 1);
+    assert_int_equal(send(fd, large, sizeof large - 1, 0), sizeof large - 1);
+    wait_over(&bed, &seen);
+    assert_int_equal(seen.ends, 1);
+    assert_true(is_dialled(&bed, fd));
     stop(&bed);
 }
 
@@ -739,6 +791,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_goes_out_framed_and_its_answer_comes_in),
         cmocka_unit_test(a_connection_is_kept_and_used_again_newest_first),
+        cmocka_unit_test(bytes_behind_an_answer_are_nobodys_answer),
         cmocka_unit_test(an_answer_cut_at_every_byte_is_an_error),
         cmocka_unit_test(an_answer_that_comes_byte_by_byte_is_put_together),
         cmocka_unit_test(chunks_are_shown_as_the_server_cut_them),

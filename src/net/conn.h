@@ -49,8 +49,8 @@ MUST_USE enum err net_conn_dial(struct net_conn *conn, struct net_loop *loop,
 MUST_USE enum err net_conn_read(struct net_conn *conn, void *buffer, size_t size, size_t *ret_n);
 
 /* As much is written as the socket takes: *ret_n bytes (0 with AGAIN). Less than was given means
- * that it is full, as AGAIN does. count <= 16. RESET: nobody will read it. TLS: what is written next
- * begins with the bytes that were not taken and offers no fewer. */
+ * that it is full, as AGAIN does. count <= 16. RESET: nobody will read it. TLS: what is written
+ * next begins with the bytes that were not taken and offers no fewer. */
 MUST_USE enum err net_conn_write(struct net_conn *conn, const struct iovec *parts, int count,
                                  size_t *ret_n);
 

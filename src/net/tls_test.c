@@ -332,6 +332,22 @@ static void a_megabyte_comes_back_as_it_was_and_the_end_is_an_end(void **state)
     net_tls_client_free(client);
 }
 
+/* A part left over in an empty socket would wait for an event that never comes. */
+static void a_write_takes_as_much_as_the_socket_takes(void **state)
+{
+    (void)state;
+    enum { SIZE = 60 * 1000 };
+    static char bytes[SIZE];
+    struct caller caller;
+    struct net_tls_client *client = dial(&caller, own_root, "good.example");
+    struct iovec parts[] = {{bytes, 1}, {bytes, 0}, {bytes, SIZE - 1}};
+    size_t n = 0;
+    assert_int_equal(net_conn_write(&caller.conn, parts, 3, &n), ERR_OK);
+    assert_int_equal(n, SIZE);
+    net_conn_close(&caller.conn);
+    net_tls_client_free(client);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -345,6 +361,7 @@ int main(void)
         TEST(a_protocol_below_1_2_is_not_spoken),
         TEST(a_server_that_hangs_up_in_the_handshake_is_a_broken_connection),
         TEST(a_file_without_certificates_is_refused_with_its_name),
+        TEST(a_write_takes_as_much_as_the_socket_takes),
         TEST(a_megabyte_comes_back_as_it_was_and_the_end_is_an_end),
     };
     /* The blocking server writes by write(). */

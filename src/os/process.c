@@ -119,7 +119,13 @@ static bool restore_signals(void)
 {
     sigset_t none;
     sigemptyset(&none);
-    return signal(SIGPIPE, SIG_DFL) != SIG_ERR && sigprocmask(SIG_SETMASK, &none, NULL) == 0;
+    /* What a shell or nohup had us ignore is not the child's business. SIGKILL, SIGSTOP and those
+     * that libc keeps for itself cannot be set: nothing is lost when they are refused. */
+    for (int number = 1; number < NSIG; number++) {
+        if (signal(number, SIG_DFL) == SIG_ERR && errno != EINVAL)
+            return false;
+    }
+    return sigprocmask(SIG_SETMASK, &none, NULL) == 0;
 }
 
 static bool bind_to_parent(const struct preparation *preparation)

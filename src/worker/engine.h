@@ -18,6 +18,12 @@ struct engine_model {
     struct span sha256; /* 64 hex digits, or empty: not pinned */
 };
 
+/* Whatever may compute or load for long calls note() on its way, as often as it likes and at least
+ * each second: a worker takes an engine of which it hears nothing for a hung one. */
+struct engine_progress {
+    void (*note)(struct engine_progress *progress);
+};
+
 struct engine_load {
     struct span engine; /* "echo", "native", "llama" */
     struct engine_model models[LIMIT_SERVICES];
@@ -26,6 +32,7 @@ struct engine_load {
     uint32_t threads;               /* 0: one */
     bool generates, embeds;
     uint32_t prefill_ns_per_token, decode_ns_per_token; /* pace; 0: as fast as it goes */
+    struct engine_progress *progress;                   /* outlives the engine; never NULL */
 };
 
 struct engine_info {

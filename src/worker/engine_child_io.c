@@ -220,7 +220,7 @@ static void on_timer(struct net_timer *timer)
     }
     int64_t now_us = os_now_us();
     bool is_late = child->state == ENGINE_CHILD_LOADING
-                       ? now_us - child->started_us > ENGINE_CHILD_LOAD_US
+                       ? now_us - child->step_us > ENGINE_CHILD_LOAD_US
                        : child->has_work(child) && now_us - child->step_us > child->hang_us;
     if (is_late && child->pid) {
         child->was_killed_for_hang = true;

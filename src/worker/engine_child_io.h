@@ -8,8 +8,10 @@
  *                      rest doubles from 100 ms to 10 s; a life of 30 s resets it
  *
  * A child hangs when it has work (the owner says so by <has_work>) and its step count has not risen
- * for ENGINE_CHILD_HANG_US. Sending never blocks: what the socket does not take is kept, bounded; a
- * child that lets it overflow is broken and is killed. All on the owner's loop. */
+ * for ENGINE_CHILD_HANG_US, or has not for ENGINE_CHILD_LOAD_US while it loads. Long computing is
+ * no hang: the count rises within it too (engine.h, struct engine_progress). Sending never blocks:
+ * what the socket does not take is kept, bounded; a child that lets it overflow is broken and is
+ * killed. All on the owner's loop. */
 #ifndef WORKER_ENGINE_CHILD_IO_H
 #define WORKER_ENGINE_CHILD_IO_H
 

@@ -39,6 +39,7 @@ struct llama {
     struct llama_context *context, *embedder;
     struct llama_batch batch, embed_batch;
     struct llama_sampler *samplers[BATCH_JOBS_MAX];
+    struct engine_progress *progress;
     uint32_t embed_tokens; /* context of the embedder */
     uint32_t dimensions;
     char *prompt; /* of the template */
@@ -208,11 +209,30 @@ static enum err check_kind(const struct llama *llama, const char *path, struct t
     return ERR_OK;
 }
 
-static struct llama_context_params base_params(const struct llama *llama, uint32_t threads)
+/* llama.cpp asks between two operations of a step whether to give it up: it lives. */
+static bool go_on(void *data)
+{
+    struct llama *llama = data;
+    llama->progress->note(llama->progress);
+    return false;
+}
+
+/* The same while tensors are read: true is go on here. */
+static bool go_on_loading(float share, void *data)
+{
+    struct llama *llama = data;
+    (void)share;
+    llama->progress->note(llama->progress);
+    return true;
+}
+
+static struct llama_context_params base_params(struct llama *llama, uint32_t threads)
 {
     struct llama_context_params params = llama->api.llama_context_default_params();
     params.n_threads = params.n_threads_batch = threads ? (int32_t)threads : 1;
     params.no_perf = true;
+    params.abort_callback = go_on;
+    params.abort_callback_data = llama;
     return params;
 }
 
@@ -282,6 +302,8 @@ static enum err load_model(struct llama *llama, const struct engine_load *load,
         return err;
     llama->api.llama_backend_init();
     struct llama_model_params params = llama->api.llama_model_default_params();
+    params.progress_callback = go_on_loading;
+    params.progress_callback_user_data = llama;
     llama->model = llama->api.llama_model_load_from_file(row->file.p, params);
     if (!llama->model)
         return complain(row->file.p,
@@ -313,6 +335,7 @@ static enum err llama_load(const struct engine_load *load, void **ret_self,
     struct llama *llama = os_alloc(sizeof *llama);
     if (!llama)
         return ERR_MEMORY;
+    llama->progress = load->progress;
     enum err err = load_model(llama, load, &info, why);
     if (err) {
         llama_unload(llama);

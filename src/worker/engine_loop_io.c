@@ -16,7 +16,8 @@ enum {
     ANSWER_SIZE = 16 << 20,
     TEXT_MAX = 1 << 20, /* of an answer without stream */
     PREFILL_TOKENS = 256,
-    LOAD_EVERY_US = 50 * 1000
+    LOAD_EVERY_US = 50 * 1000,
+    PROGRESS_EVERY_US = 500 * 1000 /* within one long computing */
 };
 
 /* What the loop knows of a generating request beside batch.h. */
@@ -47,6 +48,7 @@ struct engine_loop {
     struct engine_info info;
     struct wire_received in;
     uint64_t epoch, step;
+    struct engine_progress progress;
     struct batch batch;
     struct batch_step plan;
     int32_t sampled[BATCH_JOBS_MAX];
@@ -101,6 +103,17 @@ static enum err send_load(struct engine_loop *loop)
     frame_load_encode(&loop->totals, bytes);
     loop->load_sent_us = os_now_us();
     return send_frame(loop, FRAME_STEP, 0, span_from((char *)bytes, sizeof bytes));
+}
+
+/* The engine computes on: its worker shall not take it for hung. */
+static void note_progress(struct engine_progress *progress)
+{
+    struct engine_loop *loop = CONTAINER_OF(progress, struct engine_loop, progress);
+    if (os_now_us() - loop->load_sent_us < PROGRESS_EVERY_US)
+        return;
+    loop->step++;
+    if (send_load(loop)) /* the worker is gone: the next frame will find that out */
+        loop->load_sent_us = os_now_us();
 }
 
 static struct request *request_of(struct engine_loop *loop, const struct batch_job *job)
@@ -345,6 +358,7 @@ static enum err embed_texts(struct engine_loop *loop, const struct call *call, u
         enum err err = loop->ops->embed(loop->self, text, loop->vector, &count, why);
         if (err)
             return err;
+        note_progress(&loop->progress);
         tokens += count;
         text_json_array(json);
         for (uint32_t j = 0; j < loop->info.dimensions; j++)
@@ -483,11 +497,14 @@ static enum err drop_cancelled(struct engine_loop *loop)
     return ERR_OK;
 }
 
-/* Is there a job that a step could bring forward? Streams without credits only wait. */
+/* Is there a job that a step could bring forward, or one to be dropped? Streams without credits
+ * only wait. */
 static bool has_work(const struct engine_loop *loop)
 {
     for (uint32_t i = 0; i < loop->batch.rules.slots; i++) {
         const struct batch_job *job = &loop->batch.jobs[i];
+        if (job->state != BATCH_FREE && loop->requests[i].is_cancelled)
+            return true;
         if (job->state == BATCH_WAITING || job->state == BATCH_PREFILL ||
             (job->state == BATCH_DECODE && job->credits > 0))
             return true;
@@ -628,6 +645,8 @@ static enum err load_engine(struct engine_loop *loop, json_t **ret_root, struct 
     wire_release(&loop->in);
     if (err)
         return err;
+    loop->progress.note = note_progress;
+    loop->load.progress = &loop->progress;
     loop->ops = find_ops(loop->load.engine);
     if (!loop->ops) {
         text_add(&why,

@@ -25,6 +25,8 @@ static struct wire_received in = {.buffer = buffer};
 static int wire = -1;
 static pid_t pid;
 static char said[TEXT_SIZE]; /* the last payload, NUL-terminated */
+static uint64_t step;        /* of the last frame */
+static unsigned step_frames; /* in which the count had risen, since the last other frame */
 
 static void start(void)
 {
@@ -76,6 +78,8 @@ static enum frame_type hear_within(int wait_ms)
         wire_release(&in);
         if (in.frame.type != FRAME_STEP)
             return in.frame.type;
+        step_frames += in.frame.step > step;
+        step = in.frame.step;
     }
 }
 
@@ -100,7 +104,7 @@ static void load(const char *json)
 
 #define ECHO(more)                                                                                 \
     "{\"engine\":\"echo\",\"models\":[{\"name\":\"chat\"}],\"slots\":2," more "\"generates\":"     \
-                                                                              "true}"
+    "true}"
 
 static void a_stream_stops_at_its_credits_and_goes_on_with_more(void **state)
 {
@@ -141,6 +145,21 @@ static void cancelling_is_confirmed_and_frees_the_slot(void **state)
     close(wire);
     wire = -1;
     assert_int_equal(end_status(), 0); /* the parent's end is an order to exit */
+}
+
+/* The reader stood still, and left while the last token it had credit for was computed. */
+static void a_cancelled_stream_without_credits_is_ended_too(void **state)
+{
+    (void)state;
+    load(ECHO("\"decode_ns_per_token\":200000000,"));
+    say(FRAME_REQUEST, 1,
+        "{\"op\":\"generate\",\"text\":\"hi\",\"max_tokens\":10,\"stream\":true,\"credits\":2}");
+    assert_int_equal(hear(), FRAME_TOKENS);
+    say(FRAME_CANCEL, 1, NULL);
+    assert_int_equal(hear_within(5000), FRAME_RESULT);
+    assert_said("\"finish_reason\":\"cancelled\"");
+    say(FRAME_QUIT, 0, NULL);
+    assert_int_equal(end_status(), 0);
 }
 
 static void a_pace_is_kept_by_streams_side_by_side(void **state)
@@ -221,11 +240,16 @@ static void what_cannot_be_loaded_is_said(void **state)
     "{\"engine\":\"llama\",\"models\":[{\"name\":\"chat\",\"file\":\"" file                        \
     "\"}],\"slots\":2,\"generates\":true,\"embeds\":true}"
 
-static char path[] = "/tmp/farspan-engine-test.gguf";
+static char path[64];
 
 static void assert_file_refused(const char *part)
 {
-    assert_load_fails(LLAMA("/tmp/farspan-engine-test.gguf"), part);
+    char json[512];
+    snprintf(json, sizeof json,
+             "{\"engine\":\"llama\",\"models\":[{\"name\":\"chat\",\"file\":\"%s\"}],\"slots\":2,"
+             "\"generates\":true,\"embeds\":true}",
+             path);
+    assert_load_fails(json, part);
     assert_int_equal(unlink(path), 0);
 }
 
@@ -239,6 +263,7 @@ static void write_file(const void *content, size_t n, off_t size)
 static void bad_gguf_files_are_refused_with_the_reason(void **state)
 {
     (void)state;
+    snprintf(path, sizeof path, "/tmp/farspan-engine-test-%d.gguf", (int)getpid());
     write_file("MZ not a model", 14, 14);
     assert_file_refused("expected a GGUF file");
     write_file("GGUF\3\0\0\0", 8, (off_t)1 << 42);
@@ -300,6 +325,44 @@ static void a_seed_repeats_an_answer_and_another_changes_it(void **state)
     assert_int_equal(end_status(), 0);
 }
 
+/* <count> texts of about 300 tokens. */
+static void ask_embeddings(uint32_t request, unsigned count)
+{
+    static char json[1 << 19];
+    struct text text;
+    text_init(&text, json, sizeof json);
+    text_add(&text, "{\"op\":\"embed\",\"texts\":[");
+    for (unsigned i = 0; i < count; i++) {
+        text_add(&text, "%s\"", i ? "," : "");
+        for (unsigned word = 0; word < 150; word++)
+            text_add(&text, "evening ");
+        text_add(&text, "\"");
+    }
+    text_add(&text, "]}");
+    assert_false(text.is_cut);
+    say(FRAME_REQUEST, request, json);
+}
+
+/* Else its worker would take it for hung, kill it, and refuse the request after a second try. */
+static void long_computing_is_heard_of_before_its_end(void **state)
+{
+    (void)state;
+    load(LLAMA(GGUF));
+    int64_t took_us = 0;
+    for (unsigned count = 16; count <= 256 && took_us < 1500 * 1000; count *= 2) {
+        int64_t began_us = os_now_us();
+        step_frames = 0;
+        step = in.frame.step;
+        ask_embeddings(count, count);
+        assert_int_equal(hear(), FRAME_RESULT);
+        took_us = os_now_us() - began_us;
+    }
+    if (took_us >= 1500 * 1000)
+        assert_true(step_frames > 0);
+    say(FRAME_QUIT, 0, NULL);
+    assert_int_equal(end_status(), 0);
+}
+
 static void embeddings_and_streams_share_a_child(void **state)
 {
     (void)state;
@@ -330,6 +393,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_stops_at_its_credits_and_goes_on_with_more),
         cmocka_unit_test(cancelling_is_confirmed_and_frees_the_slot),
+        cmocka_unit_test(a_cancelled_stream_without_credits_is_ended_too),
         cmocka_unit_test(a_pace_is_kept_by_streams_side_by_side),
         cmocka_unit_test(what_does_not_fit_is_refused_in_openais_words),
         cmocka_unit_test(nonsense_from_the_parent_ends_the_child),
@@ -339,6 +403,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_second_prompt_finds_its_beginning_cached_and_says_the_same),
         cmocka_unit_test(a_seed_repeats_an_answer_and_another_changes_it),
         cmocka_unit_test(embeddings_and_streams_share_a_child),
+        cmocka_unit_test(long_computing_is_heard_of_before_its_end),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@ struct native_model {
 };
 
 struct native {
+    struct engine_progress *progress;
     uint32_t count;
     struct native_model models[LIMIT_SERVICES];
     double row[LIMIT_LEARN_WIDTH];
@@ -84,6 +85,7 @@ static enum err native_load(const struct engine_load *load, void **ret_self,
     struct native *native = os_alloc(sizeof *native);
     if (!native)
         return ERR_MEMORY;
+    native->progress = load->progress;
     for (uint32_t i = 0; i < load->model_count; i++) {
         enum err err = load_one(native, &load->models[i], why);
         if (err) {
@@ -454,6 +456,7 @@ static enum err native_infer(void *self, json_t *request, struct text *answer, s
                 return err;
         }
         learn_model_predict(model, native->row, &answers[row]);
+        native->progress->note(native->progress);
     }
     write_answers(schema, answers, tensors[0].rows, answer);
     return ERR_OK;

@@ -1,5 +1,5 @@
-/* replay_main.c: runs a fuzzer's entry over every file of the folders or files named, as a plain test. Exits 1 when there
- * was none: a corpus that is gone must not look like a pass. */
+/* replay_main.c: runs a fuzzer's entry over every file of the folders or files named, as a plain
+ * test. Exits 1 when there was none: a corpus that is gone must not look like a pass. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
