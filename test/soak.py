@@ -28,6 +28,7 @@ import harness  # noqa: E402
 from harness import World, chat_body, connect, is_alive, post, sse_events, status_of  # noqa: E402
 
 CLIENTS, SAMPLE_S, KILL_S = 32, 5, 7
+QUICK = 4  # clients that never wait for a text
 QUIET_S = 66  # kept connections are given up after a minute (http/client_conn_io.h)
 GROWTH_RATIO, GROWTH_MB, WHOLE_MIN = 0.10, 4.0, 0.90
 SLACK_AFTER, SLACK_UNDER_LOAD = 8, 24  # descriptors
@@ -84,6 +85,8 @@ class Client(threading.Thread):
         self.random = random.Random(number)
         self.kinds = [(self.whole_stream, 22), (self.whole_answer, 12), (self.infer, 16), (self.embed, 6),
                       (self.leave, 30), (self.slow, 4), (self.bad, 10)]
+        if number < QUICK:  # what leaks a little a request shows by number only
+            self.kinds = [(self.infer, 60), (self.leave, 30), (self.bad, 10)]
 
     def run(self):
         kinds, weights = zip(*self.kinds)

@@ -95,8 +95,9 @@ static bool ask_one(struct front *front, size_t url)
         text_add(&text, "authorization: Bearer %.*s\r\n", SPAN_ARG(front->upstream_key));
     unsigned status = 0;
     struct span body;
-    enum err err = http_fetch(front->urls[url], text_span(&text), (struct span){0, 0},
-                              ASK_TIMEOUT_US, &front->arena, &status, &body, &why);
+    enum err err =
+        http_fetch(front->urls[url], front->ca_file, text_span(&text), (struct span){0, 0},
+                   ASK_TIMEOUT_US, &front->arena, &status, &body, &why);
     crypto_wipe(head, sizeof head);
     if (err == ERR_OK && status == 200 && take_list(front, body, url))
         return true;

@@ -95,8 +95,9 @@ unsigned world_client_ask(struct world_client *client, uint16_t port, const char
                              "content-type: application/json\r\n",
                              method, path, authorization, credential);
     unsigned status = 0;
-    enum err err = http_fetch(span_from(url, (size_t)url_size), span_from(head, (size_t)head_size),
-                              body, ANSWER_TIMEOUT_US, &client->arena, &status, ret_body, why);
+    enum err err =
+        http_fetch(span_from(url, (size_t)url_size), NULL, span_from(head, (size_t)head_size), body,
+                   ANSWER_TIMEOUT_US, &client->arena, &status, ret_body, why);
     crypto_wipe(head, sizeof head);
     return err ? 0 : status;
 }

@@ -394,6 +394,7 @@ static void on_head(struct http_call *call, const struct http_head *head)
         GATEWAY_ORIGIN_REMOTE;
     unsigned status = head->status;
     proxy->upstream_status = (uint16_t)status;
+    proxy->request.why = (struct span){0, 0}; /* of an attempt before */
     proxy->last_byte_us = proxy_now_us(proxy);
     proxy->upstream = head;
     if (status == 429 || status == 503) {
@@ -522,6 +523,16 @@ void relay_cut(struct proxy *proxy, enum gateway_error error)
         http_answer_break(proxy->exchange);
 }
 
+/* Says of the last attempt why its server was not let in, if that was it. */
+static void note_refusal(struct gateway_request *request, const char *refusal)
+{
+    struct text why;
+    text_init(&why, request->why_buffer, sizeof request->why_buffer);
+    if (refusal)
+        text_add(&why, "its certificate is not taken: %s", refusal);
+    request->why = text_span(&why);
+}
+
 static void on_error(struct http_call *call, enum err err, enum http_phase phase)
 {
     struct proxy *proxy = http_call_user(call);
@@ -535,6 +546,7 @@ static void on_error(struct http_call *call, enum err err, enum http_phase phase
         return;
     }
     enum gateway_error error = err == ERR_TIMEOUT ? GATEWAY_ERROR_DEADLINE : GATEWAY_ERROR_UPSTREAM;
+    note_refusal(&proxy->request, http_call_refusal(call));
     retry(proxy, error, GATEWAY_OUTCOME_FAILED, 0);
 }
 

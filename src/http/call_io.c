@@ -198,8 +198,10 @@ static void run_writing(struct http_call *call)
         call->conn->is_readable = true;
         return;
     }
-    if (!call->conn->net.is_connecting && call->phase == HTTP_PHASE_CONNECT)
+    if (!call->conn->net.is_connecting && call->phase == HTTP_PHASE_CONNECT) {
         call->phase = HTTP_PHASE_SENT;
+        call->refusal = NULL;
+    }
     if (err == ERR_OK)
         tell_writable(call);
 }
@@ -373,6 +375,9 @@ static bool take_read_error(struct http_call *call, enum err err)
                call->answer_length == HTTP_LENGTH_UNTIL_CLOSE) {
         finish(call, false);
     } else {
+        const char *refusal = net_conn_refusal(&call->conn->net);
+        if (refusal)
+            call->refusal = refusal; /* says more than how its other addresses fail */
         break_call(call, err);
     }
     return false;
@@ -557,6 +562,11 @@ struct http_call *http_call(struct http_origin *origin, const struct http_reques
         call_fail_later(call, err);
     call_leave(call);
     return is_refused ? NULL : call;
+}
+
+const char *http_call_refusal(const struct http_call *call)
+{
+    return call->refusal;
 }
 
 void *http_call_user(const struct http_call *call)

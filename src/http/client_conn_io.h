@@ -90,6 +90,7 @@ struct http_call {
     struct buffer *in; /* the answer's head and what came with it */
     uint32_t in_end, scanned, rest_start, rest_end;
 
+    const char *refusal; /* of its server's certificate; NULL: none */
     struct http_origin *origin;
     struct list link;       /* of the client */
     struct list wait_link;  /* of the origin: waiting for its name */

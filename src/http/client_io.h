@@ -70,6 +70,8 @@ void http_origin_free(
 /* NULL: refused for lack of memory or descriptors (nothing was sent, no handler is called).
  * Handlers are never called from inside http_call(). */
 struct http_call *http_call(struct http_origin *origin, const struct http_request *request);
+/* In on_error: why the server's certificate was not taken; NULL: that was not it. */
+const char *http_call_refusal(const struct http_call *call);
 void *http_call_user(const struct http_call *call);
 void http_call_set_user(struct http_call *call, void *user);
 void http_call_cancel(
@@ -84,9 +86,9 @@ size_t http_call_send(struct http_call *call,
 void http_call_send_end(struct http_call *call);
 
 /* One blocking request for command-line verbs: its own small loop inside. The answer's body goes to
- * <arena>. */
-MUST_USE enum err http_fetch(struct span url, struct span head, struct span body,
-                             int64_t timeout_us, struct arena *arena, unsigned *ret_status,
-                             struct span *ret_body, struct text *why);
+ * <arena>. <ca_file>: as of net_tls_client_new(). */
+MUST_USE enum err http_fetch(struct span url, const char *ca_file, struct span head,
+                             struct span body, int64_t timeout_us, struct arena *arena,
+                             unsigned *ret_status, struct span *ret_body, struct text *why);
 
 #endif

@@ -14,6 +14,7 @@ struct fetch {
     char *body;
     size_t body_size, body_room;
     enum err err; /* ERR_AGAIN: not over yet */
+    const char *refusal;
 };
 
 static void on_head(struct http_call *call, const struct http_head *head)
@@ -55,19 +56,21 @@ static void on_end(struct http_call *call)
 
 static void on_error(struct http_call *call, enum err err, enum http_phase phase)
 {
+    struct fetch *fetch = http_call_user(call);
+    fetch->refusal = http_call_refusal(call);
     stop(call, phase == HTTP_PHASE_CONNECT && err == ERR_CLOSED ? ERR_REFUSED : err);
 }
 
 static const struct http_call_handler handler = {
     .on_head = on_head, .on_body = on_body, .on_end = on_end, .on_error = on_error};
 
-static enum err set_up(struct fetch *fetch, struct span url, struct text *why)
+static enum err set_up(struct fetch *fetch, struct span url, const char *ca_file, struct text *why)
 {
     enum err err = net_loop_new(&fetch->loop);
     if (err == ERR_OK)
         err = net_resolver_new(fetch->loop, &fetch->resolver);
     if (err == ERR_OK && span_starts_with(url, "https:"))
-        err = net_tls_client_new(NULL, &fetch->tls, why);
+        err = net_tls_client_new(ca_file, &fetch->tls, why);
     if (err == ERR_OK)
         err = http_client_new(fetch->loop, &fetch->client);
     if (err == ERR_OK)
@@ -105,13 +108,13 @@ static enum err run(struct fetch *fetch, struct span head, struct span body, int
     return fetch->err == ERR_AGAIN ? ERR_TIMEOUT : fetch->err;
 }
 
-enum err http_fetch(struct span url, struct span head, struct span body, int64_t timeout_us,
-                    struct arena *arena, unsigned *ret_status, struct span *ret_body,
-                    struct text *why)
+enum err http_fetch(struct span url, const char *ca_file, struct span head, struct span body,
+                    int64_t timeout_us, struct arena *arena, unsigned *ret_status,
+                    struct span *ret_body, struct text *why)
 {
     struct fetch fetch = {.status = 0};
     bool has_origin = false;
-    enum err err = set_up(&fetch, url, why);
+    enum err err = set_up(&fetch, url, ca_file, why);
     if (err == ERR_OK) {
         has_origin = true;
         err = run(&fetch, head, body, timeout_us);
@@ -121,7 +124,9 @@ enum err http_fetch(struct span url, struct span head, struct span body, int64_t
         copy = arena_copy(arena, span_from(fetch.body, fetch.body_size));
         err = copy.p ? ERR_OK : ERR_FULL;
     }
-    if (err != ERR_OK && has_origin && why)
+    if (fetch.refusal && why)
+        text_add(why, "%.*s: its certificate is not taken: %s", SPAN_ARG(url), fetch.refusal);
+    else if (err != ERR_OK && has_origin && why)
         text_add(why, "%.*s: %s", SPAN_ARG(url), err_text(err));
     unsigned status = fetch.status;
     tear_down(&fetch);

@@ -41,8 +41,8 @@ static enum err fetch(const char *answer, int64_t timeout_us, unsigned *ret_stat
     assert_int_equal(pthread_create(&thread, NULL, serve_one, &upstream), 0);
     char url[64];
     snprintf(url, sizeof url, "http://localhost:%u", (unsigned)port);
-    enum err err = http_fetch(span_of(url), SPAN_LITERAL("GET /x HTTP/1.1\r\n"), (struct span){0},
-                              timeout_us, &arena, ret_status, ret_body, why);
+    enum err err = http_fetch(span_of(url), NULL, SPAN_LITERAL("GET /x HTTP/1.1\r\n"),
+                              (struct span){0}, timeout_us, &arena, ret_status, ret_body, why);
     assert_int_equal(pthread_join(thread, NULL), 0);
     close(upstream.listen_fd);
     return err;

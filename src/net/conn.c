@@ -221,6 +221,11 @@ enum err net_conn_check(struct net_conn *conn)
     return conn->failure != ERR_OK ? conn->failure : socket_error(conn->watch.fd);
 }
 
+const char *net_conn_refusal(const struct net_conn *conn)
+{
+    return conn->tls && conn->failure == ERR_DENIED ? net_tls_refusal(conn->tls) : NULL;
+}
+
 bool net_conn_is_quiet(struct net_conn *conn)
 {
     char byte;

@@ -58,6 +58,9 @@ MUST_USE enum err net_conn_write(struct net_conn *conn, const struct iovec *part
  * goes on saying CLOSED when the peer resets it afterwards. Tells a break once. */
 MUST_USE enum err net_conn_check(struct net_conn *conn);
 
+/* Why dialling was DENIED, in words; NULL where it was not. A text that stays. */
+const char *net_conn_refusal(const struct net_conn *conn);
+
 /* Has nothing come that was not read? Asks the socket, whatever events have told: true between two
  * messages of a protocol in which the peer must not speak first. What has come may be lost. */
 bool net_conn_is_quiet(struct net_conn *conn);

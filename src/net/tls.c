@@ -178,6 +178,11 @@ enum err net_tls_shake(struct net_tls *tls)
     return result == 1 ? ERR_OK : err_of(tls, result);
 }
 
+const char *net_tls_refusal(const struct net_tls *tls)
+{
+    return X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl));
+}
+
 enum err net_tls_read(struct net_tls *tls, void *buffer, size_t size, size_t *ret_n)
 {
     int result = SSL_read_ex(tls->ssl, buffer, size, ret_n);

@@ -12,6 +12,7 @@ void net_tls_free(struct net_tls *tls);
 
 /* One step of the handshake: AGAIN; DENIED: not the peer that was asked for. */
 MUST_USE enum err net_tls_shake(struct net_tls *tls);
+const char *net_tls_refusal(const struct net_tls *tls); /* after DENIED */
 MUST_USE enum err net_tls_read(struct net_tls *tls, void *buffer, size_t size, size_t *ret_n);
 MUST_USE enum err net_tls_write(struct net_tls *tls, const struct iovec *parts, int count,
                                 size_t *ret_n);
