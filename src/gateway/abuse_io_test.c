@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "gateway/proxy_io.h"
@@ -164,6 +165,34 @@ static void to_head_the_length_of_get_is_told(void **state)
     rig_close(&rig);
 }
 
+static void clients_leave_descriptors_for_targets(void **state)
+{
+    (void)state;
+    enum { FILES = 112, CLIENTS = 44, CAP = (FILES - 32) / 2 };
+    struct rlimit before, few;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){FILES, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    struct rig rig;
+    rig_open(&rig, 1, NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    struct http_server *server = rig.gateway->loops[0]->server;
+    struct sockaddr_in door = {.sin_family = AF_INET,
+                               .sin_port = htons(http_server_port(server)),
+                               .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    int clients[CLIENTS];
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(clients[i], (struct sockaddr *)&door, sizeof door), 0);
+    }
+    size_t got = 0;
+    RIG_UNTIL(&rig, has_ended(clients[CLIENTS - 1], &got, 1));
+    assert_int_equal(http_server_connections(server), CAP);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        close(clients[i]);
+    rig_close(&rig);
+}
+
 /* Its job travels through the loops; they end while it is under way. */
 static void metrics_asked_at_the_very_end_leave_nothing_behind(void **state)
 {
@@ -187,6 +216,7 @@ int main(void)
         cmocka_unit_test(deadlines_of_a_callers_own_choice_take_no_replica_from_others),
         cmocka_unit_test(a_spent_budget_of_held_bodies_is_not_the_clients_fault),
         cmocka_unit_test(to_head_the_length_of_get_is_told),
+        cmocka_unit_test(clients_leave_descriptors_for_targets),
         cmocka_unit_test(metrics_asked_at_the_very_end_leave_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,11 @@
 #include "gateway/proxy_io.h"
 #include "os/process.h"
 
-enum { DRAIN_LOOK_US = 20 * 1000, DRAIN_FLUSH_US = 300 * 1000 };
+enum {
+    DRAIN_LOOK_US = 20 * 1000,
+    DRAIN_FLUSH_US = 300 * 1000,
+    OWN_FILES = 32 /* loops, listeners, logs, name servers, probes */
+};
 
 static enum err make_origin(struct gateway_loop *loop, uint16_t index, struct text *why)
 {
@@ -37,6 +41,16 @@ static enum err make_services(struct gateway_loop *loop)
     return ERR_OK;
 }
 
+/* Clients may take half of the descriptors: a request that comes by one needs another for its
+ * target. */
+static uint32_t connections_max(const struct gateway *gateway)
+{
+    uint64_t files = os_file_limit();
+    uint64_t share = files > 2 * OWN_FILES ? (files - OWN_FILES) / 2 : OWN_FILES / 2;
+    share /= gateway->config.threads;
+    return share < LIMIT_GATEWAY_CONNECTIONS ? (uint32_t)share : LIMIT_GATEWAY_CONNECTIONS;
+}
+
 static enum err fill_loop(struct gateway_loop *loop, struct text *why)
 {
     struct gateway *gateway = loop->gateway;
@@ -59,7 +73,10 @@ static enum err fill_loop(struct gateway_loop *loop, struct text *why)
     for (uint16_t i = 0; i < gateway->map.origin_count; i++)
         if ((err = make_origin(loop, i, why)) != ERR_OK)
             return err;
-    err = http_server_new(loop->loop, &gateway_handler, NULL, loop, &loop->server);
+    struct http_server_rules rules;
+    http_server_rules_default(&rules);
+    rules.connections_max = connections_max(gateway);
+    err = http_server_new(loop->loop, &gateway_handler, &rules, loop, &loop->server);
     if (err != ERR_OK)
         return err;
     return http_server_listen(loop->server, &gateway->config.listen, gateway->config.threads > 1,

@@ -42,6 +42,7 @@ int os_signals_next(int fd); /* a signal number, or 0 */
 
 /* The limit of open files of this process and its children, as far up as the system lets it. */
 void os_raise_file_limit(void);
+uint64_t os_file_limit(void); /* how many may be open at once */
 
 MUST_USE enum err os_random(void *ret_bytes, unsigned size);
 

@@ -126,6 +126,13 @@ enum err os_random(void *ret_bytes, unsigned size)
     return ERR_OK;
 }
 
+uint64_t os_file_limit(void)
+{
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    return limit.rlim_cur;
+}
+
 void os_raise_file_limit(void)
 {
     struct rlimit limit;

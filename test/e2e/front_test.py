@@ -38,6 +38,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
+    def break_off(self):
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
     def do_GET(self):
         if self.path == "/v1/models":
             self.answer(200, {"object": "list", "data": [{"id": self.server.model, "object": "model"}]})
@@ -72,7 +76,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 data = b'data: {"choices":[{"delta":{"content":"%s"}}]}\n\n' % word.encode()
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
             if kind == "cut":
-                self.connection.shutdown(socket.SHUT_RDWR)
+                self.break_off()
                 return
             self.wfile.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
             return
