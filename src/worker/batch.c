@@ -7,15 +7,12 @@
 bool batch_init(struct batch *batch, const struct batch_rules *rules, struct arena *arena)
 {
     CHECK(rules->slots >= 1 && rules->slots <= BATCH_JOBS_MAX);
-    CHECK(rules->sequences >= rules->slots && rules->sequences <= BATCH_SEQUENCES_MAX);
-    CHECK(rules->context_tokens >= 2 && rules->cells_max >= rules->context_tokens);
+    CHECK(rules->context_tokens >= 2);
     CHECK(rules->step_tokens >= rules->slots && rules->prefill_tokens >= 1);
-    *batch = (struct batch){.rules = *rules, .prefill_now = rules->prefill_tokens};
+    *batch = (struct batch){.rules = *rules};
     for (uint32_t i = 0; i < rules->slots; i++) {
         batch->jobs[i].prompt = ARENA_ARRAY(arena, int32_t, rules->context_tokens);
         batch->jobs[i].sequence = -1;
-    }
-    for (uint32_t i = 0; i < rules->sequences; i++) {
         batch->sequences[i].tokens = ARENA_ARRAY(arena, int32_t, rules->context_tokens);
         batch->sequences[i].job = -1;
     }
@@ -59,30 +56,13 @@ void batch_add(struct batch *batch, struct batch_job *job, uint32_t request, uin
                               .sequence = -1};
 }
 
-static uint32_t reserved(const struct batch_job *job)
-{
-    return job->prompt_count + job->max_tokens;
-}
-
-/* Cells spoken for: by admitted jobs in full, by idle sequences as they are. */
-static uint32_t cells_taken(const struct batch *batch)
-{
-    uint32_t cells = 0;
-    for (uint32_t i = 0; i < batch->rules.sequences; i++) {
-        const struct batch_sequence *sequence = &batch->sequences[i];
-        cells += sequence->job < 0 ? sequence->count : reserved(&batch->jobs[sequence->job]);
-    }
-    return cells;
-}
-
 static void check_batch(const struct batch *batch)
 {
-    for (uint32_t i = 0; i < batch->rules.sequences; i++) {
+    for (uint32_t i = 0; i < batch->rules.slots; i++) {
         const struct batch_sequence *sequence = &batch->sequences[i];
         CHECK(sequence->count <= batch->rules.context_tokens);
         CHECK(sequence->job < 0 || batch->jobs[sequence->job].sequence == (int16_t)i);
     }
-    CHECK(cells_taken(batch) <= batch->rules.cells_max);
 }
 
 static uint32_t common_prefix(const struct batch_job *job, const struct batch_sequence *sequence)
@@ -113,40 +93,30 @@ static void keep(struct batch *batch, struct batch_step *step, uint32_t index, u
     act(step, BATCH_KEEP, index, 0, count);
 }
 
-/* The idle sequence that was used longest ago, <but> excepted; empty ones first. -1: none. */
-static int oldest_idle(const struct batch *batch, int but, bool is_full_only)
+static bool is_beside_busy(const struct batch *batch, uint32_t i)
+{
+    return (i > 0 && batch->sequences[i - 1].job >= 0) ||
+           (i + 1 < batch->rules.slots && batch->sequences[i + 1].job >= 0);
+}
+
+/* How gladly an idle sequence is given up; see batch.h. */
+static int rank_of(const struct batch *batch, uint32_t i)
+{
+    return batch->sequences[i].count == 0 ? 2 : is_beside_busy(batch, i) ? 1 : 0;
+}
+
+/* The idle sequence to be given up, <but> excepted. -1: none. */
+static int pick_idle(const struct batch *batch, int but)
 {
     int best = -1;
-    for (uint32_t i = 0; i < batch->rules.sequences; i++) {
-        const struct batch_sequence *sequence = &batch->sequences[i];
-        if (sequence->job >= 0 || (int)i == but || (is_full_only && sequence->count == 0))
+    for (uint32_t i = 0; i < batch->rules.slots; i++) {
+        if (batch->sequences[i].job >= 0 || (int)i == but)
             continue;
-        if (best < 0)
-            best = (int)i;
-        const struct batch_sequence *so_far = &batch->sequences[best];
-        bool is_emptier = sequence->count == 0 && so_far->count > 0;
-        bool is_as_empty = (sequence->count == 0) == (so_far->count == 0);
-        if (is_emptier || (is_as_empty && sequence->used < so_far->used))
+        int gain = best < 0 ? 1 : rank_of(batch, i) - rank_of(batch, (uint32_t)best);
+        if (gain > 0 || (gain == 0 && batch->sequences[i].used < batch->sequences[best].used))
             best = (int)i;
     }
     return best;
-}
-
-/* Makes room for <job> beside what runs, keeping sequence <donor> if it can. false: must wait. */
-static bool make_room(struct batch *batch, struct batch_step *step, const struct batch_job *job,
-                      int donor, bool takes_over)
-{
-    for (;;) {
-        uint32_t taken = cells_taken(batch);
-        if (takes_over)
-            taken -= batch->sequences[donor].count;
-        if (taken + reserved(job) <= batch->rules.cells_max)
-            return true;
-        int victim = oldest_idle(batch, donor, true);
-        if (victim < 0)
-            return false;
-        keep(batch, step, (uint32_t)victim, 0);
-    }
 }
 
 struct donor {
@@ -156,8 +126,8 @@ struct donor {
 
 static struct donor best_donor(const struct batch *batch, const struct batch_job *job, bool is_idle)
 {
-    struct donor best = {-1, 0};
-    for (uint32_t i = 0; i < batch->rules.sequences; i++) {
+    struct donor best = {-1, BATCH_REUSE_MIN - 1};
+    for (uint32_t i = 0; i < batch->rules.slots; i++) {
         const struct batch_sequence *sequence = &batch->sequences[i];
         if ((sequence->job < 0) != is_idle)
             continue;
@@ -179,45 +149,33 @@ static void settle(struct batch *batch, struct batch_job *job, uint32_t index)
     batch->hit_tokens += sequence->count;
 }
 
-static bool admit(struct batch *batch, struct batch_job *job, struct batch_step *step)
+/* A waiting job has a sequence waiting for it: there are as many as jobs. */
+static void admit(struct batch *batch, struct batch_job *job, struct batch_step *step)
 {
     struct donor idle = best_donor(batch, job, true);
     struct donor busy = best_donor(batch, job, false);
-    bool copies = busy.count >= BATCH_COPY_MIN && busy.count > idle.count;
-    struct donor donor = copies ? busy : idle;
+    struct donor donor = busy.sequence >= 0 && busy.count > idle.count ? busy : idle;
+    int target = pick_idle(batch, donor.sequence);
     /* An idle sequence of which little is in common is worth more to others: copy, if there is an
      * empty one. */
-    int empty = oldest_idle(batch, donor.sequence, false);
-    bool has_empty = empty >= 0 && batch->sequences[empty].count == 0;
-    if (!copies && donor.sequence >= 0 && has_empty && donor.count >= BATCH_COPY_MIN &&
-        donor.count * 2 < batch->sequences[donor.sequence].count)
-        copies = true;
-    bool takes_over = !copies && donor.sequence >= 0;
-    if (!make_room(batch, step, job, donor.sequence, takes_over)) {
-        if (donor.sequence < 0 || batch->sequences[donor.sequence].job >= 0 || takes_over)
-            return false;
-        takes_over = true; /* no room for a copy beside its origin: take the origin itself */
-        copies = false;
-        if (!make_room(batch, step, job, donor.sequence, true))
-            return false;
-    }
-    if (takes_over) {
+    bool is_worth_more = donor.sequence >= 0 && target >= 0 &&
+                         batch->sequences[target].count == 0 &&
+                         donor.count * 2 < batch->sequences[donor.sequence].count;
+    bool is_idle = donor.sequence >= 0 && batch->sequences[donor.sequence].job < 0;
+    if (is_idle && !is_worth_more) {
         keep(batch, step, (uint32_t)donor.sequence, donor.count);
         settle(batch, job, (uint32_t)donor.sequence);
-        return true;
+        return;
     }
-    int target = oldest_idle(batch, donor.sequence, false);
-    if (target < 0)
-        return false;
+    CHECK(target >= 0);
     keep(batch, step, (uint32_t)target, 0);
-    if (copies) {
+    if (donor.sequence >= 0) {
         struct batch_sequence *to = &batch->sequences[target];
         memcpy(to->tokens, job->prompt, donor.count * sizeof *to->tokens);
         to->count = donor.count;
         act(step, BATCH_COPY, (uint32_t)target, (uint32_t)donor.sequence, donor.count);
     }
     settle(batch, job, (uint32_t)target);
-    return true;
 }
 
 /* The oldest job in <state> that came after <after>. */
@@ -254,14 +212,8 @@ void batch_plan(struct batch *batch, struct batch_step *ret_step)
     struct batch_step *step = ret_step;
     step->action_count = step->item_count = 0;
     step->token_count = step->prefill_count = step->decode_count = 0;
-    int victim = batch->must_evict ? oldest_idle(batch, -1, true) : -1;
-    if (victim >= 0)
-        keep(batch, step, (uint32_t)victim, 0);
-    batch->must_evict = false;
-    for (struct batch_job *job = NULL;
-         (job = next_job(batch, BATCH_WAITING, job ? job->order : 0));)
-        if (!admit(batch, job, step))
-            break; /* oldest first: a younger, smaller one does not overtake */
+    for (struct batch_job *job; (job = next_job(batch, BATCH_WAITING, 0));)
+        admit(batch, job, step);
     check_batch(batch);
 
     for (struct batch_job *job = NULL; (job = next_job(batch, BATCH_DECODE, job ? job->order : 0));)
@@ -269,7 +221,7 @@ void batch_plan(struct batch *batch, struct batch_step *ret_step)
             add_item(batch, step, job, 1, &job->pending, true);
 
     uint32_t room = batch->rules.step_tokens - step->token_count;
-    uint32_t budget = batch->prefill_now < room ? batch->prefill_now : room;
+    uint32_t budget = batch->rules.prefill_tokens < room ? batch->rules.prefill_tokens : room;
     for (struct batch_job *job = NULL;
          budget > 0 && (job = next_job(batch, BATCH_PREFILL, job ? job->order : 0));) {
         uint32_t done = batch->sequences[job->sequence].count;
@@ -299,25 +251,7 @@ void batch_computed(struct batch *batch, const struct batch_step *step, const in
         if (job->credits != UINT32_MAX && job->credits > 0)
             job->credits--;
     }
-    if (batch->prefill_now < batch->rules.prefill_tokens)
-        batch->prefill_now++;
     check_batch(batch);
-}
-
-bool batch_no_room(struct batch *batch)
-{
-    bool has_idle = false;
-    for (uint32_t i = 0; i < batch->rules.sequences; i++) {
-        struct batch_sequence *sequence = &batch->sequences[i];
-        has_idle = has_idle || (sequence->job < 0 && sequence->count > 0);
-    }
-    batch->must_evict = has_idle;
-    if (has_idle)
-        return true;
-    if (batch->prefill_now <= 1)
-        return false;
-    batch->prefill_now /= 2;
-    return true;
 }
 
 void batch_remove(struct batch *batch, struct batch_job *job)
@@ -351,7 +285,7 @@ uint32_t batch_waiting(const struct batch *batch)
 uint32_t batch_cells(const struct batch *batch)
 {
     uint32_t cells = 0;
-    for (uint32_t i = 0; i < batch->rules.sequences; i++)
+    for (uint32_t i = 0; i < batch->rules.slots; i++)
         cells += batch->sequences[i].count;
     return cells;
 }

@@ -11,14 +11,18 @@
  * oldest job first, within <prefill_tokens>. A job without credits (slow reader) is left out and
  * keeps its sequence.
  *
+ * There are as many sequences as slots, each with <context_tokens> of cache of its own: a job that
+ * was taken never waits for room, and no stream attends over the tokens of another.
+ *
  * Prefix reuse at admission: the sequence with the longest common beginning wins; an idle one is
- * taken over and cut back to it, a busy one is copied from (both share cells in a unified cache).
- * At least one prompt token is always computed, since its logits are needed.
+ * taken over and cut back to it, a busy one is copied from. At least one prompt token is always
+ * computed, since its logits are needed. Without one an empty sequence is taken, else one beside
+ * a busy one (engines compute neighbours together), else any; of these that which was used longest
+ * ago.
  *
  * Invariants, checked at every step
  *   1. a sequence belongs to at most one job; a job beyond WAITING has exactly one.
- *   2. reserved tokens of admitted jobs (prompt + max_tokens each) + tokens of idle sequences <=
- *      cells_max.
+ *   2. a sequence holds at most context_tokens tokens.
  *   3. a step holds at most step_tokens tokens and each job at most once.
  *
  * Sources: Orca (OSDI 2022, iteration-level scheduling), Sarathi-Serve (OSDI 2024, chunked prefill
@@ -35,16 +39,12 @@
 
 enum {
     BATCH_JOBS_MAX = LIMIT_WORKER_RUNNING,
-    BATCH_SEQUENCES_MAX = 2 * LIMIT_WORKER_RUNNING,
-    BATCH_COPY_MIN =
-        16 /* tokens in common below which copying from a busy sequence is not worth it */
+    BATCH_REUSE_MIN = 16 /* tokens in common below which a cached beginning is not looked for */
 };
 
 struct batch_rules {
-    uint32_t slots;          /* jobs side by side: 1 .. BATCH_JOBS_MAX */
-    uint32_t sequences;      /* slots .. BATCH_SEQUENCES_MAX; the rest caches */
+    uint32_t slots;          /* jobs side by side, and sequences: 1 .. BATCH_JOBS_MAX */
     uint32_t context_tokens; /* of one job: prompt + answer */
-    uint32_t cells_max;      /* of all; >= context_tokens */
     uint32_t step_tokens;    /* of one step; >= slots */
     uint32_t prefill_tokens; /* prompt tokens of one step beside decoding jobs */
 };
@@ -93,21 +93,19 @@ struct batch_item {
 struct batch_step {
     uint32_t action_count, item_count;
     uint32_t token_count, prefill_count, decode_count; /* tokens */
-    struct batch_action actions[3 * BATCH_SEQUENCES_MAX];
+    struct batch_action actions[2 * BATCH_JOBS_MAX];
     struct batch_item items[BATCH_JOBS_MAX];
 };
 
 struct batch {
     struct batch_rules rules;
-    uint32_t prefill_now; /* budget; halved when the engine has no room, grows back */
-    bool must_evict;      /* the engine had no room: give up one idle sequence */
     uint64_t tick;
     uint64_t prompt_tokens, hit_tokens, output_tokens; /* since start */
     struct batch_job jobs[BATCH_JOBS_MAX];
-    struct batch_sequence sequences[BATCH_SEQUENCES_MAX];
+    struct batch_sequence sequences[BATCH_JOBS_MAX];
 };
 
-/* Takes (slots + sequences) * context_tokens int32 from <arena>; false when there is no room. */
+/* Takes 2 * slots * context_tokens int32 from <arena>; false when there is no room. */
 bool batch_init(struct batch *batch, const struct batch_rules *rules, struct arena *arena);
 
 /* A free job whose prompt[] may be filled, or NULL when all slots are taken. */
@@ -127,17 +125,11 @@ void batch_plan(struct batch *batch, struct batch_step *ret_step);
  * are ignored. After this the caller looks at its jobs, and ends those that are over. */
 void batch_computed(struct batch *batch, const struct batch_step *step, const int32_t *sampled);
 
-/* The engine had no room for the step (nothing was computed): idle sequences are given up, then the
- * budget is halved. false: one token of one job does not fit: the caller must fail a job. Actions
- * to apply come with the next plan. */
-bool batch_no_room(struct batch *batch);
-
 /* The job is over or cancelled, in any state. Its tokens stay cached. */
 void batch_remove(struct batch *batch, struct batch_job *job);
 
 uint32_t batch_running(const struct batch *batch);
 uint32_t batch_waiting(const struct batch *batch);
-uint32_t
-batch_cells(const struct batch *batch); /* tokens in the cache, shared ones counted twice */
+uint32_t batch_cells(const struct batch *batch); /* tokens in the cache */
 
 #endif

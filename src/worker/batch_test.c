@@ -9,28 +9,26 @@
 #include "base/rng.h"
 #include "worker/batch.h"
 
-enum { CONTEXT = 64, SLOTS = 4, SEQUENCES = 6, ARENA_SIZE = 1 << 20 };
+enum { CONTEXT = 64, SLOTS = 4, ARENA_SIZE = 1 << 20 };
 
 /* An engine that knows only what the plan told it: its cache must be right at every step. */
 struct engine {
     struct batch batch;
     struct batch_step step;
-    int32_t cache[SEQUENCES][CONTEXT];
-    uint32_t cached[SEQUENCES];
+    int32_t cache[SLOTS][CONTEXT];
+    uint32_t cached[SLOTS];
     int32_t sampled[BATCH_JOBS_MAX];
     char memory[ARENA_SIZE];
 };
 
-static struct engine *fresh(uint32_t cells, uint32_t step_tokens, uint32_t prefill_tokens)
+static struct engine *fresh(uint32_t step_tokens, uint32_t prefill_tokens)
 {
     static struct engine e;
     struct arena arena;
     memset(e.cached, 0, sizeof e.cached);
     arena_init(&arena, e.memory, sizeof e.memory);
     struct batch_rules rules = {.slots = SLOTS,
-                                .sequences = SEQUENCES,
                                 .context_tokens = CONTEXT,
-                                .cells_max = cells,
                                 .step_tokens = step_tokens,
                                 .prefill_tokens = prefill_tokens};
     assert_true(batch_init(&e.batch, &rules, &arena));
@@ -99,7 +97,7 @@ static void run_to_end(struct engine *e)
 static void decoding_goes_before_prefill_within_its_budget(void **state)
 {
     (void)state;
-    struct engine *e = fresh(256, 16, 6);
+    struct engine *e = fresh(16, 6);
     add(e, 1, "abc", 8);
     compute(e); /* prompt of 1 */
     add(e, 2, "0123456789", 4);
@@ -118,7 +116,7 @@ static void decoding_goes_before_prefill_within_its_budget(void **state)
 static void a_job_without_credits_is_left_out_and_loses_nothing(void **state)
 {
     (void)state;
-    struct engine *e = fresh(256, 16, 16);
+    struct engine *e = fresh(16, 16);
     struct batch_job *job = add(e, 1, "abc", 8);
     job->credits = 2;
     compute(e);
@@ -134,32 +132,32 @@ static void a_job_without_credits_is_left_out_and_loses_nothing(void **state)
 static void the_same_beginning_is_taken_from_an_idle_sequence(void **state)
 {
     (void)state;
-    struct engine *e = fresh(256, 64, 64);
-    add(e, 1, "once upon a time", 2);
+    struct engine *e = fresh(64, 64);
+    add(e, 1, "once upon a time there was", 2);
     run_to_end(e);
-    struct batch_job *job = add(e, 2, "once upon a river", 2);
+    struct batch_job *job = add(e, 2, "once upon a time a river", 2);
     compute(e);
-    assert_int_equal(job->cached_count, strlen("once upon a "));
-    assert_int_equal(e->step.prefill_count, strlen("river"));
-    assert_true(e->batch.hit_tokens == 12);
+    assert_int_equal(job->cached_count, strlen("once upon a time "));
+    assert_int_equal(e->step.prefill_count, strlen("a river"));
+    assert_true(e->batch.hit_tokens == 17);
 }
 
 static void at_least_one_prompt_token_is_computed(void **state)
 {
     (void)state;
-    struct engine *e = fresh(256, 64, 64);
-    add(e, 1, "once upon a time", 2);
+    struct engine *e = fresh(64, 64);
+    add(e, 1, "once upon a time there was", 2);
     run_to_end(e);
-    struct batch_job *job = add(e, 2, "once upon a time", 2);
+    struct batch_job *job = add(e, 2, "once upon a time there was", 2);
     compute(e);
-    assert_int_equal(job->cached_count, strlen("once upon a time") - 1);
+    assert_int_equal(job->cached_count, strlen("once upon a time there was") - 1);
     assert_int_equal(e->step.prefill_count, 1);
 }
 
 static void a_busy_sequence_is_copied_from(void **state)
 {
     (void)state;
-    struct engine *e = fresh(256, 64, 64);
+    struct engine *e = fresh(64, 64);
     add(e, 1, "the system prompt of all: first", 20);
     compute(e);
     struct batch_job *job = add(e, 2, "the system prompt of all: other", 20);
@@ -168,46 +166,54 @@ static void a_busy_sequence_is_copied_from(void **state)
     run_to_end(e);
 }
 
-static void idle_sequences_give_way_to_jobs(void **state)
+static void a_few_common_tokens_leave_cached_prompts_alone(void **state)
 {
     (void)state;
-    struct engine *e = fresh(CONTEXT, 64, 64); /* room for one whole job */
-    add(e, 1, "aaaaaaaaaaaaaaaaaaaa", 20);
+    struct engine *e = fresh(64, 64);
+    add(e, 1, "a prompt that will come again soon", 2);
     run_to_end(e);
-    add(e, 2, "bbbbbbbbbbbbbbbbbbbb", 40);
+    for (uint32_t i = 0; i < SLOTS - 1; i++)
+        add(e, 2 + i, "a prompt", 2);
     run_to_end(e);
-    assert_true(batch_cells(&e->batch) <= CONTEXT);
-}
-
-static void a_job_that_does_not_fit_beside_others_waits(void **state)
-{
-    (void)state;
-    struct engine *e = fresh(CONTEXT, 64, 64);
-    add(e, 1, "aaaa", 30);
-    add(e, 2, "bbbb", 40);
+    struct batch_job *job = add(e, 9, "a prompt that will come again later", 2);
     compute(e);
-    assert_int_equal(batch_running(&e->batch), 1);
-    assert_int_equal(batch_waiting(&e->batch), 1);
-    run_to_end(e);
+    assert_int_equal(job->cached_count, strlen("a prompt that will come again "));
 }
 
-static void no_room_gives_up_idle_sequences_first_then_halves_the_budget(void **state)
+static void the_sequence_used_longest_ago_gives_way(void **state)
 {
     (void)state;
-    struct engine *e = fresh(256, 64, 8);
-    add(e, 1, "aaaa", 1);
+    struct engine *e = fresh(64, 64);
+    const char *prompts[SLOTS] = {"a first prompt of twenty", "b second one of some twenty",
+                                  "c third one of more than twenty", "d fourth one, as the third"};
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        add(e, 1 + i, prompts[i], 2);
+        run_to_end(e);
+    }
+    add(e, 9, "e something else", 2);
     run_to_end(e);
-    add(e, 2, "bbbbbbbbbbbbbbbb", 4);
-    assert_true(batch_no_room(&e->batch));
-    assert_int_equal(e->batch.prefill_now, 8);
-    batch_plan(&e->batch, &e->step);
-    assert_int_equal(batch_cells(&e->batch), 0);
-    e->cached[e->step.actions[0].sequence] = 0;
-    assert_true(batch_no_room(&e->batch));
-    assert_int_equal(e->batch.prefill_now, 4);
-    for (unsigned i = 0; i < 2; i++)
-        assert_true(batch_no_room(&e->batch));
-    assert_false(batch_no_room(&e->batch));
+    for (uint32_t i = SLOTS; i-- > 0;) {
+        struct batch_job *job = add(e, 10 + i, prompts[i], 2);
+        compute(e);
+        assert_int_equal(job->cached_count, i ? strlen(prompts[i]) - 1 : 0);
+        run_to_end(e);
+    }
+}
+
+static void jobs_side_by_side_take_neighbouring_sequences(void **state)
+{
+    (void)state;
+    struct engine *e = fresh(64, 64);
+    static const char *const prompts[SLOTS] = {"aaaa", "bbbb", "cccc", "dddd"};
+    static const uint32_t lengths[SLOTS] = {2, 5, 3, 4}; /* ends 0, 2, 3, 1 */
+    for (uint32_t i = 0; i < SLOTS; i++)
+        add(e, 1 + i, prompts[i], lengths[i]);
+    run_to_end(e);
+    add(e, 11, "eeee", 3);
+    add(e, 12, "ffff", 3);
+    compute(e);
+    assert_int_equal(e->step.items[0].sequence, 0);
+    assert_int_equal(e->step.items[1].sequence, 1); /* 2 was used longer ago */
 }
 
 /* Random jobs, cancels and stalls: the engine's cache always agrees, and every job ends. */
@@ -218,8 +224,7 @@ static void random_work_keeps_the_cache_right(void **state)
     rng_init(&rng, 17);
     for (unsigned round = 0; round < 60; round++) {
         struct engine *e =
-            fresh(CONTEXT + (uint32_t)rng_below(&rng, 200), SLOTS + (uint32_t)rng_below(&rng, 30),
-                  1 + (uint32_t)rng_below(&rng, 20));
+            fresh(SLOTS + (uint32_t)rng_below(&rng, 30), 1 + (uint32_t)rng_below(&rng, 20));
         uint32_t request = 0;
         for (unsigned step = 0; step < 400; step++) {
             char prompt[CONTEXT];
@@ -234,9 +239,9 @@ static void random_work_keeps_the_cache_right(void **state)
             struct batch_job *job = &e->batch.jobs[rng_below(&rng, SLOTS)];
             if (job->state != BATCH_FREE && rng_below(&rng, 20) == 0)
                 batch_remove(&e->batch, job);
-            for (uint32_t i = 0; i < SEQUENCES; i++)
+            for (uint32_t i = 0; i < SLOTS; i++)
                 assert_int_equal(e->batch.sequences[i].count, e->cached[i]);
-            for (uint32_t i = 0; i < SEQUENCES; i++)
+            for (uint32_t i = 0; i < SLOTS; i++)
                 assert_memory_equal(e->batch.sequences[i].tokens, e->cache[i],
                                     e->cached[i] * sizeof(int32_t));
         }
@@ -252,9 +257,9 @@ int main(void)
         cmocka_unit_test(the_same_beginning_is_taken_from_an_idle_sequence),
         cmocka_unit_test(at_least_one_prompt_token_is_computed),
         cmocka_unit_test(a_busy_sequence_is_copied_from),
-        cmocka_unit_test(idle_sequences_give_way_to_jobs),
-        cmocka_unit_test(a_job_that_does_not_fit_beside_others_waits),
-        cmocka_unit_test(no_room_gives_up_idle_sequences_first_then_halves_the_budget),
+        cmocka_unit_test(a_few_common_tokens_leave_cached_prompts_alone),
+        cmocka_unit_test(the_sequence_used_longest_ago_gives_way),
+        cmocka_unit_test(jobs_side_by_side_take_neighbouring_sequences),
         cmocka_unit_test(random_work_keeps_the_cache_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

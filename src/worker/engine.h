@@ -39,8 +39,6 @@ struct engine_info {
     char version[128];
     char sha256[65];         /* of the model file, or "" */
     uint32_t context_tokens; /* of one request; 0: does not generate */
-    uint32_t cells_max;      /* tokens the cache holds in all */
-    uint32_t sequences;      /* places in the cache: >= slots */
     uint32_t step_tokens;    /* most tokens of one compute() */
     uint32_t dimensions;     /* of an embedding; 0: none */
 };
@@ -55,12 +53,6 @@ struct engine_sampling {
     bool is_seed_given; /* else an engine that draws takes one of its own */
     uint32_t max_tokens;
     bool is_max_given; /* the client said max_tokens */
-};
-
-enum engine_outcome {
-    ENGINE_COMPUTED,
-    ENGINE_NO_ROOM, /* nothing was computed: evict and try again */
-    ENGINE_BROKEN   /* the child must end */
 };
 
 struct json_t;
@@ -79,7 +71,8 @@ struct engine_ops {
                       const int32_t *prompt, uint32_t prompt_count);
     void (*end)(void *self, uint32_t job);
     void (*apply)(void *self, const struct batch_action *action);
-    enum engine_outcome (*compute)(void *self, const struct batch_step *step, int32_t *ret_tokens);
+    /* false: the child must end. */
+    bool (*compute)(void *self, const struct batch_step *step, int32_t *ret_tokens);
     bool (*is_end)(void *self, int32_t token);
     size_t (*bytes)(void *self, int32_t token, char *buffer, size_t room); /* room >= 256 */
 

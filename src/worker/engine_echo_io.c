@@ -40,8 +40,6 @@ static enum err echo_load(const struct engine_load *load, void **ret_self,
     }
     struct engine_info info = {.version = "echo 1", .dimensions = ECHO_DIMENSIONS};
     info.context_tokens = load->context_tokens ? load->context_tokens : ECHO_CONTEXT_DEFAULT;
-    info.cells_max = load->slots * info.context_tokens;
-    info.sequences = load->slots + (load->slots < 16 ? load->slots : 16);
     info.step_tokens = 2048;
     *ret_info = info;
     *ret_self = echo;
@@ -102,8 +100,7 @@ static void echo_apply(void *self, const struct batch_action *action)
     CHECK(self && action);
 }
 
-static enum engine_outcome echo_compute(void *self, const struct batch_step *step,
-                                        int32_t *ret_tokens)
+static bool echo_compute(void *self, const struct batch_step *step, int32_t *ret_tokens)
 {
     struct echo *echo = self;
     for (uint32_t i = 0; i < step->item_count; i++) {
@@ -114,7 +111,7 @@ static enum engine_outcome echo_compute(void *self, const struct batch_step *ste
         ret_tokens[i] = is_over ? TOKEN_END : (int32_t)(hash_pair(job->hash, job->said) % 64);
         job->said += !is_over;
     }
-    return ENGINE_COMPUTED;
+    return true;
 }
 
 static bool echo_is_end(void *self, int32_t token)

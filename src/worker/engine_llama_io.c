@@ -1,8 +1,11 @@
 /* engine_llama_io.c: GGUF models through llama.cpp (reference of its calls: llama_api.h).
  *
- * One context generates: a unified cache of slots x context cells, one sequence a slot and a few
- * more that keep finished prompts; batch.h says what a step computes. A second context of one
- * sequence makes embeddings (mean of the last layer, length 1). One thread owns both.
+ * One context generates; batch.h says what a step computes. Its cache is split: each sequence has
+ * context_tokens cells of its own, so that a stream attends over its own tokens only (in a unified
+ * cache it passes over those of all others too: 8 streams of 200 tokens took 25 % more time).
+ * llama.cpp computes neighbouring sequences of a split cache in one pass over the weights, and
+ * begins another pass where one is missing; see bridge(). A second context of one sequence makes
+ * embeddings (mean of the last layer, length 1). One thread owns both.
  *
  * Prompts: a GGUF with a chat template gets it, when it is one of those that
  * llama_chat_apply_template knows; one with another template is refused at load by name, since
@@ -26,7 +29,7 @@
 enum {
     CONTEXT_DEFAULT = 4096, /* when neither the fleet nor a smaller model says */
     STEP_TOKENS = 512,
-    CACHED_SEQUENCES = 16,
+    BRIDGE_MAX = 4, /* missing sequences between two streams, computed for nothing */
     HASHED_ALWAYS =
         256 << 20 /* larger files are hashed only when pinned: it would delay the start */
 };
@@ -39,6 +42,8 @@ struct llama {
     struct llama_context *context, *embedder;
     struct llama_batch batch, embed_batch;
     struct llama_sampler *samplers[BATCH_JOBS_MAX];
+    uint32_t slots;
+    uint32_t cells[BATCH_JOBS_MAX]; /* in use by each sequence */
     struct engine_progress *progress;
     uint32_t embed_tokens; /* context of the embedder */
     uint32_t dimensions;
@@ -240,21 +245,19 @@ static enum err make_context(struct llama *llama, const struct engine_load *load
                              struct engine_info *info, struct text *why)
 {
     struct llama_context_params params = base_params(llama, load->threads);
-    uint32_t cached = load->slots < CACHED_SEQUENCES ? load->slots : CACHED_SEQUENCES;
-    info->sequences = load->slots + cached;
-    params.n_ctx = info->context_tokens * load->slots;
-    params.n_seq_max = info->sequences;
-    params.n_batch = params.n_ubatch = STEP_TOKENS;
-    params.kv_unified = true;
+    llama->slots = load->slots;
+    params.n_ctx = (info->context_tokens + 1) * load->slots; /* one for bridge() */
+    params.n_seq_max = load->slots;
+    params.n_batch = params.n_ubatch = STEP_TOKENS + BATCH_JOBS_MAX;
+    params.kv_unified = false;
     llama->context = llama->api.llama_init_from_model(llama->model, params);
     if (!llama->context) {
         text_add(why, "a cache of %u tokens x %u slots could not be made (too big for memory?)",
                  info->context_tokens, load->slots);
         return ERR_MEMORY;
     }
-    info->cells_max = llama->api.llama_n_ctx(llama->context);
     info->step_tokens = STEP_TOKENS;
-    llama->batch = llama->api.llama_batch_init(STEP_TOKENS, 0, 1);
+    llama->batch = llama->api.llama_batch_init((int32_t)params.n_batch, 0, 1);
     return llama->batch.token ? ERR_OK : ERR_MEMORY;
 }
 
@@ -471,18 +474,21 @@ static void llama_end(void *self, uint32_t job)
     llama->samplers[job] = NULL;
 }
 
+static void forget(struct llama *llama, uint32_t sequence, uint32_t count)
+{
+    llama_memory_t memory = llama->api.llama_get_memory(llama->context);
+    bool is_done = llama->api.llama_memory_seq_rm(memory, (int32_t)sequence, (int32_t)count, -1);
+    CHECK(is_done); /* recurrent models, which cannot forget a part, were refused at load */
+    llama->cells[sequence] = count;
+}
+
 static void llama_apply(void *self, const struct batch_action *action)
 {
     struct llama *llama = self;
-    llama_memory_t memory = llama->api.llama_get_memory(llama->context);
-    if (action->kind == BATCH_KEEP) {
-        bool is_done = llama->api.llama_memory_seq_rm(memory, (int32_t)action->sequence,
-                                                      (int32_t)action->count, -1);
-        CHECK(is_done); /* recurrent models, which cannot forget a part, were refused at load */
-    } else {
-        llama->api.llama_memory_seq_cp(memory, (int32_t)action->from, (int32_t)action->sequence, 0,
-                                       (int32_t)action->count);
-    }
+    if (action->kind == BATCH_COPY) /* a split cache copies sequences whole */
+        llama->api.llama_memory_seq_cp(llama->api.llama_get_memory(llama->context),
+                                       (int32_t)action->from, (int32_t)action->sequence, -1, -1);
+    forget(llama, action->sequence, action->count);
 }
 
 static void add_token(struct llama_batch *batch, int32_t token, int32_t position, int32_t sequence,
@@ -496,30 +502,63 @@ static void add_token(struct llama_batch *batch, int32_t token, int32_t position
     batch->logits[i] = wants_output;
 }
 
-static enum engine_outcome llama_compute(void *self, const struct batch_step *step,
-                                         int32_t *ret_tokens)
+/* The step's items by sequence, -1 where there is none; -2: computed for nothing, so that the
+ * streams on both sides share a pass over the weights. That pass costs more than a few rows. */
+static void bridge(const struct llama *llama, const struct batch_step *step, int *ret_items)
+{
+    for (uint32_t i = 0; i < llama->slots; i++)
+        ret_items[i] = -1;
+    for (uint32_t i = 0; i < step->item_count; i++)
+        ret_items[step->items[i].sequence] = (int)i;
+    uint32_t missing = BRIDGE_MAX + 1; /* since the last stream */
+    for (uint32_t i = 0; i < llama->slots; i++) {
+        bool is_stream = ret_items[i] >= 0 && !step->items[ret_items[i]].is_prefill;
+        if (!is_stream) {
+            missing += ret_items[i] < 0;
+            continue;
+        }
+        for (uint32_t j = i; missing > 0 && missing <= BRIDGE_MAX; j--) {
+            missing -= ret_items[j] == -1;
+            if (ret_items[j] == -1)
+                ret_items[j] = -2;
+        }
+        missing = 0;
+    }
+}
+
+static bool llama_compute(void *self, const struct batch_step *step, int32_t *ret_tokens)
 {
     struct llama *llama = self;
+    struct llama_batch *batch = &llama->batch;
+    int items[BATCH_JOBS_MAX];
+    int32_t rows[BATCH_JOBS_MAX]; /* of the items' last tokens */
     CHECK(step->token_count <= STEP_TOKENS);
-    llama->batch.n_tokens = 0;
-    for (uint32_t i = 0; i < step->item_count; i++) {
-        const struct batch_item *item = &step->items[i];
+    bridge(llama, step, items);
+    batch->n_tokens = 0;
+    for (uint32_t i = 0; i < llama->slots; i++) {
+        if (items[i] == -2)
+            add_token(batch, 0, (int32_t)llama->cells[i], (int32_t)i, false);
+        if (items[i] < 0)
+            continue;
+        const struct batch_item *item = &step->items[items[i]];
         for (uint32_t j = 0; j < item->count; j++)
-            add_token(&llama->batch, item->tokens[j], (int32_t)(item->first + j),
-                      (int32_t)item->sequence, item->wants_token && j + 1 == item->count);
+            add_token(batch, item->tokens[j], (int32_t)(item->first + j), (int32_t)i,
+                      item->wants_token && j + 1 == item->count);
+        rows[items[i]] = batch->n_tokens - 1;
     }
-    int32_t outcome = llama->api.llama_decode(llama->context, llama->batch);
-    if (outcome != 0)
-        return outcome == 1 ? ENGINE_NO_ROOM : ENGINE_BROKEN;
-    int32_t at = -1;
+    if (llama->api.llama_decode(llama->context, *batch) != 0)
+        return false;
+    for (uint32_t i = 0; i < llama->slots; i++)
+        if (items[i] == -2)
+            forget(llama, i, llama->cells[i]);
     for (uint32_t i = 0; i < step->item_count; i++) {
         const struct batch_item *item = &step->items[i];
-        at += (int32_t)item->count;
+        llama->cells[item->sequence] = item->first + item->count;
         if (item->wants_token)
-            ret_tokens[i] =
-                llama->api.llama_sampler_sample(llama->samplers[item->job], llama->context, at);
+            ret_tokens[i] = llama->api.llama_sampler_sample(llama->samplers[item->job],
+                                                            llama->context, rows[i]);
     }
-    return ENGINE_COMPUTED;
+    return true;
 }
 
 static bool llama_is_end(void *self, int32_t token)

@@ -90,13 +90,18 @@ static enum err send_fail(struct engine_loop *loop, uint32_t request, const char
     return send_frame(loop, FRAME_FAIL, request, text_span(&json));
 }
 
+static uint32_t cells_max(const struct engine_loop *loop)
+{
+    return loop->load.slots * loop->info.context_tokens;
+}
+
 static enum err send_load(struct engine_loop *loop)
 {
     uint8_t bytes[64];
     loop->totals.running = batch_running(&loop->batch) + loop->call_count;
     loop->totals.waiting = batch_waiting(&loop->batch);
     loop->totals.kv_used = batch_cells(&loop->batch);
-    loop->totals.kv_total = loop->info.cells_max;
+    loop->totals.kv_total = cells_max(loop);
     loop->totals.prompt_tokens = loop->batch.prompt_tokens;
     loop->totals.prefix_hit_tokens = loop->batch.hit_tokens;
     loop->totals.output_tokens = loop->batch.output_tokens;
@@ -443,10 +448,7 @@ static bool compute_step(struct engine_loop *loop)
         loop->ops->apply(loop->self, &loop->plan.actions[i]);
     if (loop->plan.item_count == 0)
         return true;
-    enum engine_outcome outcome = loop->ops->compute(loop->self, &loop->plan, loop->sampled);
-    if (outcome == ENGINE_NO_ROOM && batch_no_room(&loop->batch))
-        return true;
-    if (outcome != ENGINE_COMPUTED)
+    if (!loop->ops->compute(loop->self, &loop->plan, loop->sampled))
         return false;
     int64_t cost_ns = (int64_t)loop->plan.prefill_count * loop->load.prefill_ns_per_token;
     int64_t decode_cost_ns = loop->plan.decode_count ? loop->load.decode_ns_per_token : 0;
@@ -588,7 +590,7 @@ static enum err send_ready(struct engine_loop *loop)
     text_json_key(json, "context_tokens");
     text_json_u64(json, loop->info.context_tokens);
     text_json_key(json, "cells");
-    text_json_u64(json, loop->info.cells_max);
+    text_json_u64(json, cells_max(loop));
     text_json_key(json, "dimensions");
     text_json_u64(json, loop->info.dimensions);
     text_json_key(json, "models");
@@ -604,22 +606,15 @@ static bool make_batch(struct engine_loop *loop, struct arena *arena)
 {
     uint32_t slots = loop->load.slots, context = loop->info.context_tokens;
     struct batch_rules rules = {.slots = slots,
-                                .sequences = loop->info.sequences,
                                 .context_tokens = context,
-                                .cells_max = loop->info.cells_max,
                                 .step_tokens = loop->info.step_tokens,
                                 .prefill_tokens = PREFILL_TOKENS};
     if (context == 0) /* it does not generate: a batch of the smallest size stays empty */
-        rules = (struct batch_rules){.slots = 1,
-                                     .sequences = 1,
-                                     .context_tokens = 2,
-                                     .cells_max = 2,
-                                     .step_tokens = 1,
-                                     .prefill_tokens = 1};
+        rules = (struct batch_rules){
+            .slots = 1, .context_tokens = 2, .step_tokens = 1, .prefill_tokens = 1};
     if (rules.prefill_tokens > rules.step_tokens)
         rules.prefill_tokens = rules.step_tokens;
-    size_t size =
-        ((size_t)rules.slots + rules.sequences) * (rules.context_tokens * sizeof(int32_t) + 64);
+    size_t size = (size_t)2 * rules.slots * (rules.context_tokens * sizeof(int32_t) + 64);
     void *memory = os_alloc(size);
     if (!memory)
         return false;

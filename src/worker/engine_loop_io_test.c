@@ -306,6 +306,44 @@ static void a_second_prompt_finds_its_beginning_cached_and_says_the_same(void **
     assert_int_equal(end_status(), 0);
 }
 
+static void ask_one_of_four(uint32_t request)
+{
+    static const char *const ends[] = {"the door", "a window", "some tea", "his horse"};
+    char json[512];
+    bool is_long = request % 4 == 0 || request % 4 == 3;
+    snprintf(
+        json, sizeof json,
+        "{\"op\":\"generate\",\"text\":\"She was not at all surprised to see him come into the "
+        "room, and spoke of %s\",\"max_tokens\":%d,\"temperature\":0}",
+        ends[request % 4], is_long ? 60 : 5);
+    say(FRAME_REQUEST, request, json);
+}
+
+/* Prompts copied from a sequence that is busy, and two streams with two idle sequences between. */
+static void streams_side_by_side_say_what_each_says_alone(void **state)
+{
+    (void)state;
+    char alone[4][1024];
+    uint32_t cached_in_all = 0;
+    load("{\"engine\":\"llama\",\"models\":[{\"name\":\"chat\",\"file\":\"" GGUF
+         "\"}],\"slots\":4,\"generates\":true}");
+    for (uint32_t i = 0; i < 8; i++) {
+        ask_one_of_four(i);
+        if (i < 4) {
+            assert_int_equal(hear(), FRAME_RESULT);
+            snprintf(alone[i], sizeof alone[i], "%s", strstr(said, "\"text\":\""));
+        }
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(hear(), FRAME_RESULT);
+        assert_string_equal(strstr(said, "\"text\":\""), alone[in.frame.request % 4]);
+        cached_in_all += (uint32_t)atoi(strstr(said, "\"cached_tokens\":") + 16);
+    }
+    assert_true(cached_in_all > 4 * 16);
+    say(FRAME_QUIT, 0, NULL);
+    assert_int_equal(end_status(), 0);
+}
+
 static void a_seed_repeats_an_answer_and_another_changes_it(void **state)
 {
     (void)state;
@@ -401,6 +439,7 @@ int main(int argc, char **argv)
 #ifdef FARSPAN_WITH_LLAMA
         cmocka_unit_test(bad_gguf_files_are_refused_with_the_reason),
         cmocka_unit_test(a_second_prompt_finds_its_beginning_cached_and_says_the_same),
+        cmocka_unit_test(streams_side_by_side_say_what_each_says_alone),
         cmocka_unit_test(a_seed_repeats_an_answer_and_another_changes_it),
         cmocka_unit_test(embeddings_and_streams_share_a_child),
         cmocka_unit_test(long_computing_is_heard_of_before_its_end),
