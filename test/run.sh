@@ -60,6 +60,7 @@ say "gates"
 check "style: shape and layers" python3 tools/style.py \
     --max file=800,header=300,func=70,nest=4,branches=20,line=100,includes=15,cycles=0 \
     --layers tools/layers.txt src
+check "catalogue: rows, ranges, references" python3 tools/catalog/check_test.py
 check "format" bash -c 'clang-format --dry-run -Werror $(git ls-files "*.c" "*.h")'
 
 say "GCC, release"

@@ -1,0 +1,45 @@
+"""The estimation rules by name: the file they serve and what they say. Their measured errors come from the build."""
+
+RULES = {
+    "place-hand": ("regions", "coordinates of the provider's own list of locations (a city or so); wrong signs and places of a source mended by hand"),
+    "pue-fleet": ("regions", "the provider's mean over its fleet"),
+    "internet-list": ("regions", "price of a first paid GB to the internet: Azure 0.087 in Europe and North America, 0.12 elsewhere, 0.181 in South America; GCP 0.12, 0.19 from Oceania"),
+    "watts-sheet": (
+        "skus",
+        "peak = accelerators x peak watts of the data sheet + vCPU x the provider's watts at full load + GiB x 0.392; idle = accelerators x an idle reading + vCPU x idle watts + GiB x 0.392",
+    ),
+    "price-typed": ("prices", "the list price as it is known to the authors; the list itself was not read (is_read in tools/catalog/hand/gcp_prices.csv)"),
+    "price-near": ("prices", "AWS outside us-east-1, GCP outside us-central1: price there x median over machine sizes of (Azure's price in its nearest region / in the Azure region nearest to the home one)"),
+    "price-parts": ("prices", "GCP A2 and A3: price of the whole machine in us-central1 x ratio of the prices of its machine part"),
+    "offer": ("prices", "nobody's list says that this region sells it: assumed from the provider's announcements, or for small sizes from all regions"),
+    "spot-share": ("prices", "spot = share of the on-demand price: Azure by accelerator as seen in the US (T4 0.12, V100 0.13, A100 0.185, A10 0.25, H100 and newer 0.63, CPU 0.275), GCP A100 0.58"),
+    "spot-guess": ("prices", "spot = 0.40 of the on-demand price: assumed"),
+    "term-share": (
+        "prices",
+        "reserved = one year's commitment, nothing upfront, as a share of on demand: Azure 0.64 (H200 0.55), AWS 0.63, GCP 0.69 (A100 0.83); read for A100, H100 and H200, assumed for the rest",
+    ),
+    "stock": (
+        "stock",
+        "nobody publishes stock: a base number of accelerators (CPU machines: 2048 vCPU) x (GPU sizes sold here / median over the provider's regions, 0.25 .. 2), split evenly over the sizes with that accelerator; spot half of it; at least 1",
+    ),
+    "spot-v100": ("spot", "median over the zones of the public AWS traces of single V100 machines, for every accelerator of every provider"),
+    "spot-cpu": ("spot", "median over the public traces of CPU machines"),
+    "rtt-near": (
+        "links",
+        "a measured pair with one end the same and the other end near stands in, plus the fitted ms per km between: mean of the nearest four within 2,500 km, weighed by 1 / (100 km + distance)^2; the margin is the 95 % quantile of how far it fell short, as a share",
+    ),
+    "rtt-line": ("links", "no such pair: a straight line over the great circle; the margin is the 95 % quantile of how far it fell short"),
+    "rtt-inside": ("links", "inside a region: 1 ms, 1 ms margin"),
+    "bw-fit": ("links", "log10(Mbit/s) = a + b log10(ms), at most the largest measured, fitted to small machines (one TCP stream, t3.nano and e2-small): a floor rather than what large machines reach"),
+    "bw-inside": ("links", "inside a region: 10,000 Mbit/s"),
+    "egress-near": ("links", "a region that the provider's table lacks is priced as the nearest listed one of its continent"),
+    "egress-max": ("links", "the table prices the two directions of a GCP pair differently: the higher for both"),
+    "egress-net": ("links", "to another provider: the source region's price to the internet where that is itself an estimate"),
+    "clients-users": ("clients", "demand follows the number of Internet users of the countries named; the US split by census region (17.4, 20.8, 38.1, 23.7 %), India 60 to 40; each zone at one region, its last mile not included"),
+    "carbon-flat": ("carbon", "no hourly values: one yearly figure (the country's, or that of the GCP region in this grid) for all hours"),
+    "power-near": ("power", "no price: the mean of the zones named in tools/catalog/hand/zones.csv, or of all zones"),
+    "time-scale": ("profiles", "batches above 1 were measured at a prompt of 512 only: prompt time x (time of this prompt alone / of 512 alone); decode time + (this prompt alone - 512 alone)"),
+    "watts-share": ("profiles", "power was not measured here: share of peak watts of the A100 at this batch (above 16: at 16; prompt 8192, where 0.17 was logged: at 4096) x this accelerator's peak watts"),
+    "time-sibling": ("profiles", "the same model on a sister accelerator: prompt time x ratio of peak FP16 FLOP/s, decode time x ratio of memory bandwidth"),
+    "time-roof": ("profiles", "prompt time = 2 x parameters x tokens / (FLOP/s x share), decode time = (weights + batch x prompt x KV bytes) / (bandwidth x share); shares fitted to llama2-70b"),
+}
