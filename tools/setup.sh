@@ -52,6 +52,7 @@ build zlib1g-dev - gzip
 build libsqlite3-dev - state
 build libyaml-dev - farspan.yaml
 build libjansson-dev - JSON off the hot path
+build coinor-libclp-dev - CLP, the planner's solver of linear programmes
 build libcmocka-dev - unit tests
 llama npm npm sources of llama.cpp come as an npm package
 test clang clang the second compiler, fuzzers

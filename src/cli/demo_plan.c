@@ -69,7 +69,7 @@ const char *demo_kind_path(enum demo_kind kind)
     case DEMO_EMBED:
         return "/v1/embeddings";
     }
-    CHECK(!"a kind of request");
+    CHECK(false && "a kind of request");
     return "";
 }
 

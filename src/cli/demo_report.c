@@ -3,8 +3,12 @@
 #include <jansson.h>
 
 #include "base/check.h"
+#include "cli/options.h"
 
 enum { MEDIAN = 500000, P95 = 950000, P99 = 990000 };
+
+/* Widths of the report's table. */
+enum { TERMINAL_COLUMNS = 100, ZONE_COLUMNS = 58, NAME_COLUMNS_MIN = 11, COUNT_COLUMNS = 6 };
 
 int64_t demo_price_usd_micro_h(const struct fleet *fleet, uint16_t region, bool *ret_is_estimate)
 {
@@ -118,6 +122,42 @@ bool demo_is_good(const struct demo_view *view, const char **ret_reason)
     return !reason;
 }
 
+/* What stands above the columns of "served by": the names; where those are wider than a terminal,
+ * without the provider; and where that is too wide too, their last letters. */
+static struct span region_title(const struct fleet *fleet, uint16_t region)
+{
+    size_t whole = ZONE_COLUMNS, local = ZONE_COLUMNS;
+    for (uint16_t r = 0; r < fleet->region_count; r++) {
+        struct span name = fleet->regions[r].name;
+        whole += name.n + 2;
+        span_cut(&name, ':');
+        local += (name.p ? name.n : fleet->regions[r].name.n) + 2;
+    }
+    struct span name = fleet->regions[region].name, rest = name;
+    if (whole <= TERMINAL_COLUMNS)
+        return name;
+    span_cut(&rest, ':');
+    if (rest.p)
+        name = rest;
+    if (local <= TERMINAL_COLUMNS || name.n <= NAME_COLUMNS_MIN)
+        return name;
+    return span_from(name.p + name.n - NAME_COLUMNS_MIN, NAME_COLUMNS_MIN);
+}
+
+static int region_columns(const struct fleet *fleet, uint16_t region)
+{
+    size_t width = region_title(fleet, region).n;
+    return (int)(2 + (width < COUNT_COLUMNS ? COUNT_COLUMNS : width));
+}
+
+static void print_region_titles(const struct fleet *fleet, struct text *text)
+{
+    text_add(text, "%*s", ZONE_COLUMNS, "");
+    for (uint16_t r = 0; r < fleet->region_count; r++)
+        text_add(text, "%*.*s", region_columns(fleet, r), SPAN_ARG(region_title(fleet, r)));
+    text_add_c(text, '\n');
+}
+
 static void print_zone(const struct demo_view *view, uint16_t z, struct text *text)
 {
     const struct demo_zone_stats *zone = &view->stats->zone[z];
@@ -128,9 +168,9 @@ static void print_zone(const struct demo_view *view, uint16_t z, struct text *te
     text_add(text, "  ");
     for (unsigned i = 0; i < COUNT_OF(quantiles); i++)
         add_ms(text, histogram_quantile(&zone->total_us, quantiles[i]));
-    text_add(text, "  ");
     for (uint16_t r = 0; r < view->fleet->region_count; r++)
-        text_add(text, "%8llu", (unsigned long long)zone->served_by[r]);
+        text_add(text, "%*llu", region_columns(view->fleet, r),
+                 (unsigned long long)zone->served_by[r]);
     text_add_c(text, '\n');
 }
 
@@ -184,32 +224,32 @@ void demo_report_print(const struct demo_view *view, struct text *text)
     text_add(text, "\n%llu requests offered, %llu answered, %llu failed\n",
              (unsigned long long)stats->offered, (unsigned long long)stats->answered,
              (unsigned long long)stats->failed);
-    text_add(text, "%llu client retries, %llu of them at another region's gateway\n",
-             (unsigned long long)stats->client_retries, (unsigned long long)stats->other_region);
+    text_add(text, "%llu client %s, %llu at another region's gateway\n",
+             (unsigned long long)stats->client_retries,
+             stats->client_retries == 1 ? "retry" : "retries",
+             (unsigned long long)stats->other_region);
     if (view->kill_region != FLEET_NONE) {
         text_add(text,
-                 "%.*s was killed with %u streams open: %llu streams cut in all (%llu told so by "
-                 "an error event)\n",
-                 SPAN_ARG(fleet->regions[view->kill_region].name), stats->streams_open_at_kill,
-                 (unsigned long long)stats->cut_streams, (unsigned long long)stats->typed_errors);
+                 "%.*s was killed with %u stream%s open: %llu cut in all (%llu told so by an error "
+                 "event)\n",
+                 SPAN_ARG(fleet->regions[view->kill_region].name),
+                 PLURAL(stats->streams_open_at_kill), (unsigned long long)stats->cut_streams,
+                 (unsigned long long)stats->typed_errors);
         if (stats->rerouted_at_us)
             text_add(text, "first rerouted answer whole %lld ms after the kill\n",
                      (long long)((stats->rerouted_at_us - stats->killed_at_us) / 1000));
     }
     text_add(text, "\n  %-6s%24s  %24s  served by\n", "zone", "first token p50/p95/p99",
              "answer p50/p95/p99");
-    text_add(text, "  %-58s", "");
-    for (uint16_t r = 0; r < fleet->region_count; r++)
-        text_add(text, " %7.7s", fleet->regions[r].name.p);
-    text_add_c(text, '\n');
+    print_region_titles(fleet, text);
     for (uint16_t z = 0; z < fleet->zone_count; z++)
         print_zone(view, z, text);
     text_add(text,
              "\n%llu prompt tokens, %llu of them found in a prefix cache; %llu tokens written\n",
              (unsigned long long)stats->prompt_tokens, (unsigned long long)stats->cached_tokens,
              (unsigned long long)stats->output_tokens);
-    text_add(text, "%u prompts and %u answers clipped to the model's context\n",
-             view->plan->clipped_contexts, view->plan->clipped_outputs);
+    text_add(text, "%u prompt%s and %u answer%s clipped to the model's context\n",
+             PLURAL(view->plan->clipped_contexts), PLURAL(view->plan->clipped_outputs));
     text_add(text, "cost per 1,000 requests at this load: ");
     add_price(text, cost, is_estimate);
     text_add(text, " at list prices of the machines%s\n", is_estimate ? " (~ an estimate)" : "");

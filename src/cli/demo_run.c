@@ -146,7 +146,7 @@ static void try_again(struct call *call, bool is_gateway_dead, int64_t wait_us)
     }
     run->stats.client_retries++;
     if (net_timer_set(run->loop, &call->timer, os_now_us() + wait_us))
-        CHECK(!"a timer of the demo had no room");
+        CHECK(false && "a timer of the demo had no room");
 }
 
 static void note_cut(struct call *call)
@@ -325,7 +325,7 @@ static void on_arrival(struct net_timer *timer)
         begin(run, &plan->requests[run->next++]);
     if (run->next < plan->count &&
         net_timer_set(run->loop, timer, run->started_us + plan->requests[run->next].at_us))
-        CHECK(!"a timer of the demo had no room");
+        CHECK(false && "a timer of the demo had no room");
     check_over(run);
 }
 
@@ -442,7 +442,7 @@ static void on_fault_due(struct net_timer *timer)
     }
     if (times_us[turn + 1] != INT64_MAX &&
         net_timer_set(run->loop, timer, run->started_us + times_us[turn + 1]))
-        CHECK(!"a timer of the demo had no room");
+        CHECK(false && "a timer of the demo had no room");
 }
 
 static enum err open_origin(struct demo_run *run, uint16_t port, struct http_origin **ret_origin,
@@ -503,7 +503,7 @@ void demo_run_start(struct demo_run *run)
     run->started_us = os_now_us();
     if (run->rules.kill_region != FLEET_NONE &&
         net_timer_set(run->loop, &run->fault, run->started_us + run->rules.kill_at_us))
-        CHECK(!"a timer of the demo had no room");
+        CHECK(false && "a timer of the demo had no room");
     on_arrival(&run->arrival);
 }
 

@@ -34,7 +34,7 @@ static const struct verb *find_verb(const char *name)
 static int unknown_verb(const char *name)
 {
     const char *nearest = NULL;
-    unsigned best = 4;
+    unsigned best = strlen(name) < 4 ? 2 : 4; /* further away is no typing error */
     for (size_t i = 0; i < COUNT_OF(verbs); i++) {
         unsigned distance = span_distance(span_of(name), span_of(verbs[i].name));
         if (distance < best) {
@@ -51,7 +51,8 @@ static int unknown_verb(const char *name)
 
 int verb_help(int argc, char **argv)
 {
-    if (argc > 1 && argv[1][0] != '-') {
+    bool is_asked = argc > 1 && strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0;
+    if (is_asked) {
         const struct verb *verb = find_verb(argv[1]);
         if (!verb)
             return unknown_verb(argv[1]);

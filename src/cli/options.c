@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,11 +42,27 @@ static void print_help(const struct option_usage *usage)
     printf("\nexample\n  %s\n", usage->example);
 }
 
-static int mistake(const struct option_usage *usage, const char *what, struct span word)
+int options_refuse(const struct option_usage *usage, const char *format, ...)
 {
-    fprintf(stderr, "farspan: %s: %.*s\n", what, SPAN_ARG(word));
+    va_list arguments;
+    fputs("farspan: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\n  usage: %s\n", usage->synopsis);
+    return 2;
+}
+
+/* Further away is no typing error; nor is a word with all its letters changed. */
+static unsigned typing_error_max(struct span word)
+{
+    return word.n < 4 ? (unsigned)word.n / 2 + 1 : 4;
+}
+
+static int unknown_option(const struct option_usage *usage, struct span word)
+{
     const char *nearest = NULL;
-    unsigned best = 4; /* further away is no typing error */
+    unsigned best = typing_error_max(word);
     for (size_t i = 0; i < usage->row_count; i++) {
         const char *name = strchr(usage->rows[i].name, '|');
         name = name ? name + 1 : usage->rows[i].name;
@@ -55,9 +72,41 @@ static int mistake(const struct option_usage *usage, const char *what, struct sp
             nearest = name;
         }
     }
-    if (nearest && best > 0)
-        fprintf(stderr, "  did you mean %s?\n", nearest);
-    fprintf(stderr, "  usage: %s\n", usage->synopsis);
+    if (nearest)
+        return options_refuse(usage, "no such option: %.*s\n  did you mean %s?", SPAN_ARG(word),
+                              nearest);
+    return options_refuse(usage, "no such option: %.*s", SPAN_ARG(word));
+}
+
+/* The first argument that was not given, by the word that the synopsis has for it. */
+static int missing_argument(const struct option_usage *usage, size_t given)
+{
+    struct span words = span_of(usage->synopsis), word;
+    for (size_t skipped = 0; skipped < 2 + given; skipped++) /* "farspan VERB" */
+        span_cut(&words, ' ');
+    word = span_cut(&words, ' ');
+    return options_refuse(usage, "an argument is missing: %.*s", SPAN_ARG(word));
+}
+
+static void print_wanted(const struct option_row *row)
+{
+    if (row->kind == OPTION_NUMBER && (row->min || row->max))
+        fprintf(stderr, "a whole number from %lld to %lld", (long long)row->min,
+                (long long)row->max);
+    else if (row->kind == OPTION_NUMBER)
+        fprintf(stderr, "a whole number");
+    else if (row->kind == OPTION_TIME)
+        fprintf(stderr, "a time such as 500ms, 30s, 2min");
+    else
+        fprintf(stderr, "at most %d of them", OPTION_LIST_MAX);
+}
+
+static int wrong_value(const struct option_row *row, struct span name, const char *value)
+{
+    fprintf(stderr, "farspan: %.*s %s: expected ", SPAN_ARG(name), row->value);
+    print_wanted(row);
+    fprintf(stderr, ", found %s\n  %.*s: %s\n", value[0] ? value : "nothing", SPAN_ARG(name),
+            row->sentence);
     return 2;
 }
 
@@ -104,7 +153,7 @@ static bool take_value(const struct option_row *row, const char *value)
         list->item[list->count++] = value;
         return true;
     }
-    CHECK(!"a flag takes no value");
+    CHECK(false && "a flag takes no value");
     return false;
 }
 
@@ -122,20 +171,16 @@ static int take_option(const struct option_usage *usage, int argc, char **argv, 
             continue;
         if (row->kind == OPTION_FLAG) {
             if (attached)
-                return mistake(usage, "this option takes no value", span_of(argv[*at]));
+                return options_refuse(usage, "this option takes no value: %s", argv[*at]);
             *(bool *)row->out = true;
             return OPTIONS_RUN;
         }
         if (!attached && *at + 1 >= argc)
-            return mistake(usage, "a value is missing after", name);
+            return options_refuse(usage, "a value is missing after %.*s", SPAN_ARG(name));
         const char *value = attached ? attached : argv[++*at];
-        if (take_value(row, value))
-            return OPTIONS_RUN;
-        fprintf(stderr, "farspan: %.*s wants %s: %s\n  found: %s\n", SPAN_ARG(name), row->value,
-                row->sentence, value);
-        return 2;
+        return take_value(row, value) ? OPTIONS_RUN : wrong_value(row, name, value);
     }
-    return mistake(usage, "no such option", name);
+    return unknown_option(usage, name);
 }
 
 int options_parse(const struct option_usage *usage, int argc, char **argv, size_t *ret_rest_count)
@@ -154,7 +199,7 @@ int options_parse(const struct option_usage *usage, int argc, char **argv, size_
         }
         if (!is_option) {
             if (rest == usage->rest_max)
-                return mistake(usage, "one argument too many", span_of(argv[i]));
+                return options_refuse(usage, "one argument too many: %s", argv[i]);
             argv[rest++] = argv[i];
             continue;
         }
@@ -163,7 +208,7 @@ int options_parse(const struct option_usage *usage, int argc, char **argv, size_
             return status;
     }
     if (rest < usage->rest_min)
-        return mistake(usage, "an argument is missing", span_of(""));
+        return missing_argument(usage, rest);
     *ret_rest_count = rest;
     return OPTIONS_RUN;
 }

@@ -33,10 +33,18 @@ struct option_usage {
     const char *example;  /* ready to be pasted */
     const struct option_row *rows;
     size_t row_count;
-    size_t rest_min, rest_max; /* arguments that are no options */
+    size_t rest_min, rest_max; /* arguments that are no options; those needed stand in the synopsis
+                                  right behind the verb, in their order */
 };
 
 enum { OPTIONS_RUN = -1 };
+
+/* Two arguments for "%u thing%s". */
+#define PLURAL(count) (count), (count) == 1 ? "" : "s"
+
+/* Says on standard error what is wrong with the command line, and the usage; answers 2. */
+__attribute__((format(printf, 2, 3))) int options_refuse(const struct option_usage *usage,
+                                                         const char *format, ...);
 
 /* argv[0] is the verb. Answers OPTIONS_RUN with the other arguments moved to argv[0 ..
  * *ret_rest_count-1], or the exit status: 0 after --help, 2 after a mistake (said on standard

@@ -166,7 +166,7 @@ static void on_second(struct net_timer *timer)
     view->drawn_us = os_now_us();
     screen_draw(&view->screen, text_span(&text));
     if (net_timer_set(view->loop, timer, view->drawn_us + PAUSE_US))
-        CHECK(!"a timer of the live view had no room");
+        CHECK(false && "a timer of the live view had no room");
 }
 
 static enum err open_regions(struct up_view *view, uint16_t port_base, struct text *why)

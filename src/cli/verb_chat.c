@@ -1,4 +1,3 @@
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 #include <jansson.h>
 
 #include "base/check.h"
+#include "cli/load.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "cli/world_client.h"
@@ -16,7 +16,13 @@
 #include "os/clock.h"
 #include "os/memory.h"
 
-enum { TURNS_MAX = 64, LINE_SIZE = 4096, ANSWER_SIZE = 32 * 1024, BODY_SIZE = 256 * 1024 };
+enum {
+    TURNS_MAX = 64,
+    WORDS_MAX = 1024,
+    LINE_SIZE = 4096,
+    ANSWER_SIZE = 32 * 1024,
+    BODY_SIZE = 256 * 1024
+};
 
 struct chat {
     struct world_client world;
@@ -25,8 +31,9 @@ struct chat {
     struct http_origin *origins[LIMIT_REGIONS]; /* nearest first */
     uint16_t origin_count, origin;              /* the one that is asked */
     const char *service;
+    char service_name[LIMIT_API_NAME + 1];
     int64_t max_tokens;
-    bool shows_route;
+    bool shows_route, is_json;
     char *turns[TURNS_MAX]; /* user, assistant, user ... */
     unsigned turn_count;
     /* of the answer that is being read */
@@ -41,18 +48,25 @@ struct chat {
     char body[BODY_SIZE];
 };
 
-static void add_piece(struct chat *chat, const char *piece)
+/* What has no room is not kept. */
+static void keep(struct chat *chat, struct span piece)
 {
-    size_t n = strlen(piece);
-    if (!chat->first_us)
-        chat->first_us = os_now_us();
-    fputs(piece, stdout);
-    fflush(stdout);
-    if (n > sizeof chat->answer - 1 - chat->answer_size)
-        n = sizeof chat->answer - 1 - chat->answer_size;
-    memcpy(chat->answer + chat->answer_size, piece, n);
+    size_t room = sizeof chat->answer - 1 - chat->answer_size;
+    size_t n = piece.n < room ? piece.n : room;
+    memcpy(chat->answer + chat->answer_size, piece.p, n);
     chat->answer_size += n;
     chat->answer[chat->answer_size] = 0;
+}
+
+static void add_piece(struct chat *chat, const char *piece)
+{
+    if (!chat->first_us)
+        chat->first_us = os_now_us();
+    if (!chat->is_json) {
+        fputs(piece, stdout);
+        fflush(stdout);
+    }
+    keep(chat, span_of(piece));
 }
 
 static void on_event(void *user, struct span name, struct span data, bool is_cut)
@@ -89,14 +103,21 @@ static void on_body(struct http_call *call, struct span piece)
     if (chat->status == 200)
         sse_reader_add(&chat->sse, piece, on_event, chat);
     else
-        fprintf(stderr, "%.*s\n", SPAN_ARG(piece));
+        keep(chat, piece);
 }
 
 static void on_end(struct http_call *call)
 {
     struct chat *chat = http_call_user(call);
     chat->is_over = true;
-    chat->has_failed |= chat->status != 200;
+    if (chat->status == 200)
+        return;
+    chat->has_failed = true;
+    json_t *root = json_loads(chat->answer, 0, NULL);
+    const char *message =
+        json_string_value(json_object_get(json_object_get(root, "error"), "message"));
+    fprintf(stderr, "farspan: refused (%u): %s\n", chat->status, message ? message : chat->answer);
+    json_decref(root);
 }
 
 static void on_error(struct http_call *call, enum err err, enum http_phase phase)
@@ -169,6 +190,8 @@ static bool ask_one(struct chat *chat)
                                    .user = chat};
     chat->is_over = chat->has_failed = chat->is_unreachable = false;
     chat->answer_size = 0;
+    chat->answer[0] = chat->route[0] = 0;
+    chat->status = 0;
     chat->first_us = 0;
     chat->asked_us = os_now_us();
     sse_reader_init(&chat->sse, chat->event, sizeof chat->event);
@@ -179,6 +202,31 @@ static bool ask_one(struct chat *chat)
     while (!chat->is_over)
         net_loop_run_once(chat->loop, 1000 * 1000);
     return true;
+}
+
+static long long first_token_ms(const struct chat *chat)
+{
+    return (long long)((chat->first_us ? chat->first_us - chat->asked_us : 0) / 1000);
+}
+
+static void print_json(struct chat *chat)
+{
+    struct text json;
+    text_init(&json, chat->body, sizeof chat->body);
+    text_json_object(&json);
+    text_json_key(&json, "answer");
+    text_json_str(&json, chat->status == 200 ? chat->answer : "");
+    text_json_key(&json, "whole");
+    text_json_bool(&json, !chat->has_failed);
+    text_json_key(&json, "status");
+    text_json_u64(&json, chat->status);
+    text_json_key(&json, "route");
+    text_json_str(&json, chat->route);
+    text_json_key(&json, "first_token_ms");
+    text_json_i64(&json, first_token_ms(chat));
+    text_json_end(&json);
+    puts(chat->body);
+    fflush(stdout);
 }
 
 /* One question and its answer. A gateway that cannot be reached is passed over for the next by
@@ -194,10 +242,13 @@ static bool ask(struct chat *chat)
     }
     if (chat->is_unreachable)
         fprintf(stderr, "farspan: no gateway can be reached; farspan status shows what runs\n");
-    putchar('\n');
-    if (chat->shows_route && !chat->has_failed)
-        printf("  [%s; first token after %lld ms]\n", chat->route,
-               (long long)((chat->first_us ? chat->first_us - chat->asked_us : 0) / 1000));
+    if (chat->is_json)
+        print_json(chat);
+    else if (chat->answer_size > 0 && chat->status == 200)
+        putchar('\n');
+    if (chat->shows_route && !chat->is_json && !chat->has_failed)
+        printf("  [%s; first token after %lld ms]\n", chat->route, first_token_ms(chat));
+    fflush(stdout); /* a program may be talking through a pipe */
     return !chat->has_failed;
 }
 
@@ -216,6 +267,20 @@ static bool exchange(struct chat *chat, const char *question)
     if (ask(chat))
         return remember(chat, chat->answer);
     free(chat->turns[--chat->turn_count]);
+    return false;
+}
+
+/* WORDS need no quotes: they are put together again. */
+static bool say_words(struct chat *chat, char **words, size_t count)
+{
+    char line[LINE_SIZE];
+    struct text text;
+    text_init(&text, line, sizeof line);
+    for (size_t i = 0; i < count; i++)
+        text_add(&text, "%s%s", i ? " " : "", words[i]);
+    if (!text.is_cut)
+        return exchange(chat, line);
+    fprintf(stderr, "farspan: the question is longer than %d bytes\n", LINE_SIZE - 1);
     return false;
 }
 
@@ -245,12 +310,20 @@ static bool open_chat(struct chat *chat, const char *zone_name)
 {
     const struct fleet *fleet = chat->world.fleet;
     uint16_t order[LIMIT_REGIONS], zone = 0;
+    uint16_t service = load_find_service(fleet, chat->service, FLEET_GENERATION);
     if (zone_name)
-        zone = fleet_find_zone(fleet, span_of(zone_name));
-    if (zone == FLEET_NONE) {
-        fprintf(stderr, "farspan: there is no zone %s\n", zone_name);
+        zone = load_find_zone(fleet, zone_name);
+    if (zone == FLEET_NONE || service == FLEET_NONE)
+        return false;
+    if (fleet->services[service].kind != FLEET_GENERATION) {
+        fprintf(stderr, "farspan: the service %.*s does not generate text (kind: %s)\n",
+                SPAN_ARG(fleet->services[service].name),
+                fleet_kind_name(fleet->services[service].kind));
         return false;
     }
+    snprintf(chat->service_name, sizeof chat->service_name, "%.*s",
+             SPAN_ARG(fleet->services[service].name));
+    chat->service = chat->service_name;
     fleet_regions_by_distance(fleet, zone, order);
     char message[256];
     struct text why;
@@ -279,25 +352,29 @@ int verb_chat(int argc, char **argv)
         fprintf(stderr, "farspan: %s\n", err_text(ERR_MEMORY));
         return 1;
     }
-    chat->service = "chat";
     chat->max_tokens = 96;
     const struct option_row rows[] = {
-        {"--service", "NAME", "what to talk to (chat)", OPTION_TEXT, &chat->service, 0, 0},
+        {"--service", "NAME", "what to talk to (the first that generates)", OPTION_TEXT,
+         &chat->service, 0, 0},
         {"--zone", "ZONE", "where you are (the first zone)", OPTION_TEXT, &zone, 0, 0},
         {"--max-tokens", "N", "of an answer (96)", OPTION_NUMBER, &chat->max_tokens, 1, 100000},
         {"--route", NULL, "say which replica answered and why", OPTION_FLAG, &chat->shows_route, 0,
          0},
+        {"--json", NULL, "an object an answer: answer whole status route first_token_ms",
+         OPTION_FLAG, &chat->is_json, 0, 0},
         {"--state", "DIR", "state folder of the world", OPTION_TEXT, &state, 0, 0},
     };
     const struct option_usage usage = {
-        "farspan chat [WORDS] [--service NAME] [--zone ZONE] [--max-tokens N] [--route]",
+        "farspan chat [WORDS ...] [--service NAME] [--zone ZONE] [--max-tokens N] [--route] "
+        "[--json]",
         "Talks to the running world: WORDS once, or line by line from standard input. The tokens\n"
-        "are shown as they come.",
+        "are shown as they come. A gateway that cannot be reached is passed over for the next by\n"
+        "distance.",
         "farspan chat --route 'It was a fine evening'",
         rows,
         COUNT_OF(rows),
         0,
-        1};
+        WORDS_MAX};
     size_t rest;
     int status = options_parse(&usage, argc, argv, &rest);
     if (status != OPTIONS_RUN)
@@ -306,7 +383,7 @@ int verb_chat(int argc, char **argv)
         return 1;
     status = 1;
     if (open_chat(chat, zone))
-        status = rest ? !exchange(chat, argv[0]) : converse(chat);
+        status = rest ? !say_words(chat, argv, rest) : converse(chat);
     http_client_free(chat->client);
     net_loop_free(chat->loop);
     world_client_close(&chat->world);

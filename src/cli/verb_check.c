@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "cli/load.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "fleet/load_io.h"
@@ -237,7 +238,9 @@ int verb_check(int argc, char **argv)
         "farspan check FILE [--json]",
         "Reads a farspan.yaml and the catalogue files it names, and says everything that is wrong\n"
         "with them at once: file, line, column, what was expected, what was found, the nearest\n"
-        "valid word. Exit 0: valid, with a short summary. Exit 1: not valid.",
+        "valid word; a valid file's models must be there too. Exit 0: valid, with a short "
+        "summary.\n"
+        "Exit 1: not valid.",
         "farspan check examples/three-continents.yaml",
         rows,
         COUNT_OF(rows),
@@ -258,6 +261,9 @@ int verb_check(int argc, char **argv)
         check.complaints = ARENA_NEW(&check.arena, struct fleet_complaints);
         CHECK(check.complaints);
         err = fleet_load(check.file, &check.arena, check.complaints, &check.fleet);
+        if (err == ERR_OK && load_find_missing_models(check.file, check.fleet, (struct load_use){0},
+                                                      &check.arena, check.complaints))
+            check.fleet = NULL;
     }
     if (err == ERR_OK || err == ERR_SYNTAX)
         status = print(&check);

@@ -45,7 +45,7 @@ struct demo {
     struct net_watch world_watch, signals;
     int signal_fd;
     struct net_timer refresh;
-    bool is_terminal, is_done, is_broken, is_echo, no_kill;
+    bool is_terminal, is_done, is_broken, is_echo, no_kill, is_json;
     struct screen screen;
     const char *file, *state, *trace, *report;
     int64_t port_base, duration_us, kill_at_us, heal_at_us;
@@ -53,6 +53,12 @@ struct demo {
     char folder[STATE_PATH_MAX], file_path[STATE_PATH_MAX];
     char output[OUTPUT_MAX];
 };
+
+/* With --json standard output is the report's alone: the rest goes beside it. */
+static FILE *talk_to(const struct demo *demo)
+{
+    return demo->is_json ? stderr : stdout;
+}
 
 static void end_demo(struct demo *demo, const char *why)
 {
@@ -85,7 +91,7 @@ static void show(struct demo *demo)
     fill_view(demo);
     if (!demo->is_terminal) {
         demo_line_print(&demo->view, &text);
-        fputs(demo->output, stdout);
+        fputs(demo->output, talk_to(demo));
         fflush(stdout);
         return;
     }
@@ -249,13 +255,25 @@ static bool start_run(struct demo *demo)
         fprintf(stderr, "farspan: %s\n", message);
         return false;
     }
-    printf("world ready: %u regions, %u workers; %u requests (%u chats) over %lld s%s\n\n",
-           demo->fleet->region_count, demo->fleet->worker_count, demo->plan.count,
-           demo->plan.chat_count, (long long)(demo->duration_us / 1000000),
-           demo->is_echo ? ", echo engine" : "");
+    fprintf(talk_to(demo),
+            "world ready: %u region%s, %u worker%s; %u request%s (%u chat%s) over %lld s%s\n\n",
+            PLURAL(demo->fleet->region_count), PLURAL(demo->fleet->worker_count),
+            PLURAL(demo->plan.count), PLURAL(demo->plan.chat_count),
+            (long long)(demo->duration_us / 1000000), demo->is_echo ? ", echo engine" : "");
     demo_run_start(demo->run);
     on_refresh(&demo->refresh);
     return true;
+}
+
+static bool write_report(const struct demo *demo, struct span json)
+{
+    char message[512];
+    struct text why;
+    text_init(&why, message, sizeof message);
+    if (os_file_write(demo->report, json, 0644, &why) == ERR_OK)
+        return true;
+    fprintf(stderr, "farspan: the report: %s\n", message);
+    return false;
 }
 
 static int conclude(struct demo *demo)
@@ -266,24 +284,19 @@ static int conclude(struct demo *demo)
     bool is_good = demo_is_good(&demo->view, &reason);
     text_init(&text, demo->output, sizeof demo->output);
     demo_report_print(&demo->view, &text);
-    fputs(demo->output, stdout);
-    if (demo->report) {
-        char message[512];
-        struct text why;
-        text_init(&why, message, sizeof message);
-        text_init(&text, demo->output, sizeof demo->output);
-        demo_report_json(&demo->view, &text);
-        if (os_file_write(demo->report, text_span(&text), 0644, &why)) {
-            fprintf(stderr, "farspan: the report: %s\n", message);
-            return 1;
-        }
-    }
+    fputs(demo->output, talk_to(demo));
+    text_init(&text, demo->output, sizeof demo->output);
+    demo_report_json(&demo->view, &text);
+    if (demo->report && !write_report(demo, text_span(&text)))
+        return 1;
+    if (demo->is_json)
+        puts(demo->output);
     if (!is_good) {
         fprintf(stderr, "\nthe demo failed: %s\n  last failure seen: %s\n", reason,
                 demo->view.stats->last_failure);
         return 1;
     }
-    printf("\nevery request was answered\n");
+    fprintf(talk_to(demo), "\nevery request was answered\n");
     return 0;
 }
 
@@ -316,31 +329,30 @@ static int run(struct demo *demo)
     return status;
 }
 
-static bool prepare(struct demo *demo, const char *speed)
+static bool prepare(struct demo *demo)
 {
     char found[STATE_PATH_MAX];
-    struct span speed_text = span_of(speed);
-    if (!span_to_double(speed_text, &demo->speed) || demo->speed < 0.1 || demo->speed > 100) {
-        fprintf(stderr, "farspan: --speed wants a number from 0.1 to 100, found %s\n", speed);
-        return false;
-    }
     if (!demo->file && !world_client_data("examples/three-continents.yaml", found))
         return false;
     snprintf(demo->file_path, sizeof demo->file_path, "%s", demo->file ? demo->file : found);
     state_default_path(demo->folder);
     if (demo->state)
         snprintf(demo->folder, sizeof demo->folder, "%s", demo->state);
-    if (!load_fleet(demo->file_path, &demo->port_base, &demo->arena, &demo->fleet))
+    struct load_use use = {.is_echo = demo->is_echo};
+    if (!load_fleet(demo->file_path, &demo->port_base, &demo->arena, &demo->fleet) ||
+        !load_has_models(demo->file_path, demo->fleet, use, &demo->arena))
         return false;
     if (demo->fleet->region_count < 2 && !demo->no_kill) {
-        fprintf(stderr, "farspan: this world has one region: --no-kill\n");
+        fprintf(stderr, "farspan: this world has one region, and nobody would be left when it is "
+                        "killed: give --no-kill\n");
         return false;
     }
     demo->kill_at_us = demo->duration_us / 3;
     demo->heal_at_us = demo->duration_us * 2 / 3;
     demo->view.kill_region = demo->no_kill ? FLEET_NONE : 0;
-    demo->is_terminal = isatty(STDOUT_FILENO);
-    return true;
+    demo->is_terminal = !demo->is_json && isatty(STDOUT_FILENO);
+    /* Two minutes are long for finding out that there is no such folder. */
+    return !demo->report || write_report(demo, SPAN_LITERAL("{}\n"));
 }
 
 int verb_demo(int argc, char **argv)
@@ -366,6 +378,8 @@ int verb_demo(int argc, char **argv)
          0, 0},
         {"--no-kill", NULL, "kill no region", OPTION_FLAG, &demo->no_kill, 0, 0},
         {"--report", "FILE.json", "write the report there", OPTION_TEXT, &demo->report, 0, 0},
+        {"--json", NULL, "the report on standard output, the rest on standard error", OPTION_FLAG,
+         &demo->is_json, 0, 0},
         {"--echo", NULL, "run llama services on the echo engine", OPTION_FLAG, &demo->is_echo, 0,
          0},
         {"--state", "DIR", "state folder (~/.local/state/farspan)", OPTION_TEXT, &demo->state, 0,
@@ -389,9 +403,13 @@ int verb_demo(int argc, char **argv)
     int status = options_parse(&usage, argc, argv, &rest);
     if (status != OPTIONS_RUN)
         return status;
+    bool is_number = span_to_double(span_of(speed), &demo->speed);
+    if (!is_number || demo->speed < 0.1 || demo->speed > 100)
+        return options_refuse(&usage, "--speed X: expected a number from 0.1 to 100, found %s",
+                              speed);
 #ifndef FARSPAN_WITH_LLAMA
     demo->is_echo = true;
 #endif
-    status = prepare(demo, speed) ? run(demo) : 1;
+    status = prepare(demo) ? run(demo) : 1;
     return status;
 }

@@ -14,13 +14,13 @@
 #include "os/file.h"
 #include "os/memory.h"
 
-enum { ASK_TIMEOUT_US = 5 * 1000 * 1000, SECRET_MAX = 4096 };
+enum { ASK_TIMEOUT_US = 5 * 1000 * 1000, SECRET_MAX = 4096, READY_MAX = 256 * 1024 };
 
 struct front {
     const char *listen, *key, *key_file, *upstream_key_file, *access_log, *policy, *ca_file;
     struct option_list named;
     int64_t threads;
-    bool is_insecure;
+    bool is_insecure, is_json;
     struct arena arena;
     struct span urls[LIMIT_REPLICAS];
     size_t url_count;
@@ -194,8 +194,43 @@ static bool take_config(struct front *front, struct fleet_key *key, struct gatew
     return true;
 }
 
+/* {"ready":true,"url":"http://...","servers":[...],"services":[...],"open":false} */
+static void print_ready_json(const struct front *front, const struct gateway_config *config)
+{
+    static char buffer[READY_MAX];
+    char url[128];
+    struct text json;
+    text_init(&json, buffer, sizeof buffer);
+    snprintf(url, sizeof url, "http://%s", front->listen);
+    text_json_object(&json);
+    text_json_key(&json, "ready");
+    text_json_bool(&json, true);
+    text_json_key(&json, "url");
+    text_json_str(&json, url);
+    text_json_key(&json, "servers");
+    text_json_array(&json);
+    for (size_t i = 0; i < front->url_count; i++)
+        text_json_span(&json, front->urls[i]);
+    text_json_end(&json);
+    text_json_key(&json, "services");
+    text_json_array(&json);
+    for (size_t i = 0; i < front->service_count; i++)
+        text_json_span(&json, front->services[i]);
+    text_json_end(&json);
+    text_json_key(&json, "open");
+    text_json_bool(&json, config->is_open);
+    text_json_end(&json);
+    puts(buffer);
+    fflush(stdout);
+}
+
 static void say_ready(const struct front *front, const struct gateway_config *config)
 {
+    if (front->is_json) {
+        print_ready_json(front, config);
+        return;
+    }
+
     fprintf(stderr, "farspan front: http://%s answers for", front->listen);
     for (size_t i = 0; i < front->service_count; i++)
         fprintf(stderr, "%s %.*s", i ? "," : "", SPAN_ARG(front->services[i]));
@@ -267,6 +302,7 @@ int verb_front(int argc, char **argv)
          0, 0},
         {"--access-log", "FILE", "one JSON line a request", OPTION_TEXT, &front->access_log, 0, 0},
         {"--ca-file", "FILE", "trust these roots for https", OPTION_TEXT, &front->ca_file, 0, 0},
+        {"--json", NULL, "one JSON line when ready", OPTION_FLAG, &front->is_json, 0, 0},
         {"--insecure", NULL, "plain text beyond loopback; needs a key", OPTION_FLAG,
          &front->is_insecure, 0, 0},
     };

@@ -81,8 +81,6 @@ static bool take_keys(struct arguments *arguments, struct gateway_config *config
 static bool take_fleet(struct arguments *arguments, struct gateway_config *config)
 {
     const char *file = arguments->fleet ? arguments->fleet : arguments->file;
-    if (!file)
-        return complain("say which farspan.yaml: -f FILE");
     bool is_world = arguments->fleet != NULL;
     if (is_world && arguments->port_base == 0)
         return complain("--fleet needs --port-base");
@@ -177,6 +175,8 @@ int verb_gateway(int argc, char **argv)
     int status = options_parse(&usage, argc, argv, &rest);
     if (status != OPTIONS_RUN)
         return status;
+    if (!arguments.file && !arguments.fleet)
+        return options_refuse(&usage, "say which farspan.yaml: -f FILE");
     char *memory = os_alloc(FLEET_ARENA_SIZE);
     if (!memory) {
         fprintf(stderr, "farspan gateway: %s\n", err_text(ERR_MEMORY));

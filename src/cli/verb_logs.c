@@ -7,12 +7,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "base/check.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "cli/world_client.h"
 
 enum { FILES_MAX = 512, LINE_MAX_BYTES = 16 * 1024, PAUSE_US = 200 * 1000 };
+
+enum form { FORM_PLAIN, FORM_NAMED, FORM_JSON };
 
 /* One log that is read on from where it was. */
 struct tail {
@@ -81,33 +85,64 @@ static off_t offset_of_last(int fd, off_t size, int64_t lines)
     return 0;
 }
 
-static void print_lines(struct tail *tail, bool with_name)
+/* {"log":NAME,"line":...}: a line that is JSON stays so, another becomes a string. */
+static void print_json(const struct tail *tail, struct span line)
+{
+    static char buffer[8 * LINE_MAX_BYTES]; /* an escaped byte takes six at most */
+    struct text json;
+    json_t *value = json_loadb(line.p, line.n, 0, NULL);
+    text_init(&json, buffer, sizeof buffer);
+    text_json_object(&json);
+    text_json_key(&json, "log");
+    text_json_str(&json, tail->name);
+    text_json_key(&json, "line");
+    if (value)
+        text_json_raw(&json, line);
+    else
+        text_json_span(&json, line);
+    text_json_end(&json);
+    json_decref(value);
+    puts(buffer);
+}
+
+static void print_line(const struct tail *tail, struct span line, enum form form)
+{
+    if (form == FORM_JSON)
+        print_json(tail, line);
+    else if (form == FORM_NAMED)
+        printf("%-28s %.*s\n", tail->name, SPAN_ARG(line));
+    else
+        printf("%.*s\n", SPAN_ARG(line));
+}
+
+static void print_lines(struct tail *tail, enum form form)
 {
     size_t begin = 0;
     for (size_t i = 0; i < tail->used; i++) {
         if (tail->line[i] != '\n')
             continue;
-        if (with_name)
-            printf("%-28s ", tail->name);
-        printf("%.*s\n", (int)(i - begin), tail->line + begin);
+        print_line(tail, span_from(tail->line + begin, i - begin), form);
         begin = i + 1;
     }
     if (begin == 0 && tail->used == sizeof tail->line) {
-        printf("%.*s\n", (int)tail->used, tail->line);
+        print_line(tail, span_from(tail->line, tail->used), form);
         begin = tail->used;
     }
     memmove(tail->line, tail->line + begin, tail->used - begin);
     tail->used -= begin;
 }
 
-static void read_on(struct tail *tail, bool with_name)
+/* Answers whether there was anything. */
+static bool read_on(struct tail *tail, enum form form)
 {
+    bool was_any = false;
     for (;;) {
         ssize_t n = read(tail->fd, tail->line + tail->used, sizeof tail->line - tail->used);
         if (n <= 0)
-            break;
+            return was_any;
+        was_any = true;
         tail->used += (size_t)n;
-        print_lines(tail, with_name);
+        print_lines(tail, form);
     }
 }
 
@@ -135,26 +170,30 @@ static bool open_tail(struct tail *tail, int64_t lines)
     return lseek(tail->fd, offset_of_last(tail->fd, about.st_size, lines), SEEK_SET) >= 0;
 }
 
-static int show(const char *folder, const char *wanted, int64_t lines, bool follows)
+static int show(const char *folder, const char *wanted, int64_t lines, bool follows, bool is_json)
 {
     static struct tail *tails[FILES_MAX];
+    bool was_any = false;
     size_t count = find_logs(folder, wanted, tails);
     if (count == 0) {
         fprintf(stderr, "farspan: no log%s%s in %s\n", wanted ? " like " : "", wanted ? wanted : "",
                 folder);
         return 1;
     }
+    enum form form = is_json ? FORM_JSON : count > 1 ? FORM_NAMED : FORM_PLAIN;
     for (size_t i = 0; i < count; i++) {
         if (!open_tail(tails[i], lines)) {
             perror(tails[i]->path);
             return 1;
         }
-        read_on(tails[i], count > 1);
+        was_any |= read_on(tails[i], form);
     }
+    if (!was_any)
+        fprintf(stderr, "farspan: nothing has been logged yet\n");
     while (follows && fflush(stdout) == 0) {
         usleep(PAUSE_US);
         for (size_t i = 0; i < count; i++) {
-            read_on(tails[i], count > 1);
+            read_on(tails[i], form);
             follow_rotation(tails[i]);
         }
     }
@@ -168,16 +207,17 @@ static int show(const char *folder, const char *wanted, int64_t lines, bool foll
 int verb_logs(int argc, char **argv)
 {
     const char *state = NULL;
-    bool follows = false;
+    bool follows = false, is_json = false;
     int64_t lines = 10;
     const struct option_row rows[] = {
         {"-f|--follow", NULL, "stay and show what is added", OPTION_FLAG, &follows, 0, 0},
         {"-n|--lines", "N", "lines of each log to begin with (10)", OPTION_NUMBER, &lines, 1,
          1000000},
+        {"--json", NULL, "an object a line: log, line", OPTION_FLAG, &is_json, 0, 0},
         {"--state", "DIR", "state folder of the world", OPTION_TEXT, &state, 0, 0},
     };
     const struct option_usage usage = {
-        "farspan logs [NAME] [-f] [-n N] [--state DIR]",
+        "farspan logs [NAME] [-f] [-n N] [--json] [--state DIR]",
         "Shows the logs of a world: one a process, and an access log a gateway (JSON lines).\n"
         "NAME picks those whose name holds it: gateway, worker, access, a region ...",
         "farspan logs access-aws -f",
@@ -194,5 +234,5 @@ int verb_logs(int argc, char **argv)
     if (!state_file_path(state ? state : folder, "log", logs))
         return 1;
     signal(SIGPIPE, SIG_DFL);
-    return show(logs, rest ? argv[0] : NULL, lines, follows);
+    return show(logs, rest ? argv[0] : NULL, lines, follows, is_json);
 }

@@ -13,7 +13,7 @@ int verb_schema(int argc, char **argv)
 {
     bool is_markdown = false;
     const struct option_row rows[] = {
-        {"--markdown", NULL, "tables for docs/farspan-yaml.md instead", OPTION_FLAG, &is_markdown,
+        {"--markdown", NULL, "the table of docs/farspan-yaml.md instead", OPTION_FLAG, &is_markdown,
          0, 0},
     };
     const struct option_usage usage = {

@@ -18,6 +18,12 @@
 
 enum { ARENA_SIZE = 16 << 20, OUTPUT_MAX = 256 * 1024 };
 
+#ifdef FARSPAN_WITH_LLAMA
+enum { WITH_LLAMA = 1 };
+#else
+enum { WITH_LLAMA = 0 };
+#endif
+
 struct up {
     struct net_loop *loop;
     struct world *world;
@@ -114,9 +120,9 @@ static void print_ready_text(const struct up *up, int64_t after_us)
 {
     const struct fleet *fleet = up->fleet;
     uint16_t base = (uint16_t)up->port_base;
-    printf("\n%.*s is up after %.1f s: %u regions, %u workers, %u services\n\n",
-           SPAN_ARG(fleet->name), (double)after_us / 1e6, fleet->region_count, fleet->worker_count,
-           fleet->service_count);
+    printf("\n%.*s is up after %.1f s: %u region%s, %u worker%s, %u service%s\n\n",
+           SPAN_ARG(fleet->name), (double)after_us / 1e6, PLURAL(fleet->region_count),
+           PLURAL(fleet->worker_count), PLURAL(fleet->service_count));
     for (uint16_t r = 0; r < fleet->region_count; r++)
         printf("  %-22.*s zone %-6.*s http://127.0.0.1:%u\n", SPAN_ARG(fleet->regions[r].name),
                SPAN_ARG(fleet->zones[fleet->regions[r].zone]), fleet_port_gateway(fleet, base, r));
@@ -125,8 +131,8 @@ static void print_ready_text(const struct up *up, int64_t after_us)
     printf(
         "  curl -sN http://127.0.0.1:%u/v1/chat/completions -H \"authorization: Bearer $KEY\" \\\n"
         "    -H 'content-type: application/json' \\\n"
-        "    -d '{\"model\":\"%.*s\",\"stream\":true,\"max_tokens\":48,\"messages\":"
-        "[{\"role\":\"user\",\"content\":\"It was a fine evening\"}]}'\n",
+        "    -d '{\"model\":\"%.*s\",\"stream\":true,\"max_tokens\":48,\n"
+        "         \"messages\":[{\"role\":\"user\",\"content\":\"It was a fine evening\"}]}'\n",
         fleet_port_gateway(fleet, base, 0), SPAN_ARG(fleet->services[0].name));
     printf("  curl -s http://127.0.0.1:%u/v1/models -H \"authorization: Bearer $KEY\"\n",
            fleet_port_gateway(fleet, base, 0));
@@ -330,7 +336,8 @@ int verb_up(int argc, char **argv)
         {"--echo", NULL, "run llama services on the echo engine", OPTION_FLAG, &up->is_echo, 0, 0},
     };
     const struct option_usage usage = {
-        "farspan up [-f FILE] [--json] [--state DIR] [--port-base N] [--duration TIME]",
+        "farspan up [-f FILE] [--model FILE.gguf] [--json] [--state DIR] [--port-base N] "
+        "[--duration TIME]",
         "Runs the world of a farspan.yaml on this machine, without root or containers: a gateway "
         "a\n"
         "region, its workers, and an emulated link for each pair of places. What dies is started\n"
@@ -344,9 +351,10 @@ int verb_up(int argc, char **argv)
     int status = options_parse(&usage, argc, argv, &rest);
     if (status != OPTIONS_RUN)
         return status;
-#ifndef FARSPAN_WITH_LLAMA
-    up->is_echo = true;
-#endif
+    up->is_echo |= !WITH_LLAMA;
+    if (model && up->is_echo)
+        return options_refuse(&usage, "--model needs the engine llama, and %s",
+                              WITH_LLAMA ? "--echo stands in for it" : "this build has none");
     char found[STATE_PATH_MAX];
     if (!file && !world_client_data("examples/three-continents.yaml", found))
         return 1;
@@ -355,7 +363,9 @@ int verb_up(int argc, char **argv)
         return 1;
     struct arena arena;
     arena_init(&arena, memory, ARENA_SIZE);
-    if (!load_fleet(up->file, &up->port_base, &arena, &up->fleet))
+    struct load_use use = {.is_echo = up->is_echo, .has_model = up->model[0]};
+    if (!load_fleet(up->file, &up->port_base, &arena, &up->fleet) ||
+        !load_has_models(up->file, up->fleet, use, &arena))
         return 1;
     status = run(up, state);
     return status;

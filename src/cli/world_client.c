@@ -3,9 +3,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
+#include "base/check.h"
 #include "build_info.h"
 #include "cli/load.h"
 #include "http/client_io.h"
@@ -37,6 +39,10 @@ static bool read_world_file(struct world_client *client)
     const char *file = json_string_value(json_object_get(root, "file"));
     if (file)
         snprintf(client->file, sizeof client->file, "%s", file);
+    const char *model = json_string_value(json_object_get(root, "model"));
+    if (model)
+        snprintf(client->model, sizeof client->model, "%s", model);
+    client->is_echo = json_is_true(json_object_get(root, "echo"));
     client->pid = json_integer_value(json_object_get(root, "pid"));
     client->port_base = (uint16_t)json_integer_value(json_object_get(root, "port_base"));
     client->is_ready = json_is_true(json_object_get(root, "ready"));
@@ -70,7 +76,9 @@ bool world_client_open(const char *state, struct world_client *ret_client)
         fprintf(stderr, "farspan: %s\n", message);
         return false;
     }
-    return load_fleet(client->file, NULL, &client->arena, &client->fleet);
+    const struct fleet_load_options options = {.is_all_echo = client->is_echo,
+                                               .model_file = span_of(client->model)};
+    return load_fleet_with(client->file, &options, &client->arena, &client->fleet);
 }
 
 void world_client_close(struct world_client *client)
@@ -102,10 +110,25 @@ unsigned world_client_ask(struct world_client *client, uint16_t port, const char
     return err ? 0 : status;
 }
 
+/* PREFIX/share/farspan/ of a program that is PREFIX/bin/farspan, wherever PREFIX was moved to; ""
+ * when that cannot be said. */
+static void find_share(char ret_folder[STATE_PATH_MAX])
+{
+    static const char bin[] = "/bin/farspan", share[] = "/share/farspan/";
+    char program[STATE_PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - sizeof share);
+    size_t prefix = n > 0 ? (size_t)n - (sizeof bin - 1) : 0;
+    ret_folder[0] = 0;
+    if (n > (ssize_t)(sizeof bin - 1) && memcmp(program + prefix, bin, sizeof bin - 1) == 0)
+        snprintf(ret_folder, STATE_PATH_MAX, "%.*s%s", (int)prefix, program, share);
+}
+
 bool world_client_data(const char *path, char ret_path[STATE_PATH_MAX])
 {
-    static const char *const folders[] = {"", FARSPAN_INSTALL_DATA "/", FARSPAN_SOURCE_DATA "/"};
-    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+    char beside[STATE_PATH_MAX];
+    find_share(beside);
+    const char *const folders[] = {"", beside, FARSPAN_INSTALL_DATA "/", FARSPAN_SOURCE_DATA "/"};
+    for (size_t i = 0; i < COUNT_OF(folders); i++) {
         int n = snprintf(ret_path, STATE_PATH_MAX, "%s%s", folders[i], path);
         if (n > 0 && n < STATE_PATH_MAX && os_file_exists(ret_path))
             return true;

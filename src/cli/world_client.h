@@ -13,6 +13,8 @@ struct world_client {
     struct state_folder state;
     struct arena arena;
     char file[STATE_PATH_MAX];
+    char model[STATE_PATH_MAX]; /* of up --model; "": those of the file */
+    bool is_echo;
     const struct fleet *fleet;
     uint16_t port_base;
     int64_t pid;

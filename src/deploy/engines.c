@@ -102,7 +102,7 @@ static void on_ask_due(struct net_timer *timer)
     if (!inquiry->call)
         ask_next(inquiry);
     if (net_timer_set(world->loop, timer, os_now_us() + ASK_PAUSE_US))
-        CHECK(!"a timer of the supervisor had no room");
+        CHECK(false && "a timer of the supervisor had no room");
 }
 
 enum err world_engines_new(struct world *world, struct text *why)

@@ -73,7 +73,7 @@ static void on_probe_due(struct net_timer *timer)
         crypto_wipe(head, sizeof head);
     }
     if (net_timer_set(world->loop, timer, os_now_us() + PROBE_PAUSE_US))
-        CHECK(!"a timer of the supervisor had no room");
+        CHECK(false && "a timer of the supervisor had no room");
 }
 
 static enum err open_origin(struct world *world, uint16_t port, struct http_origin **ret_origin,

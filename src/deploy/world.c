@@ -189,7 +189,7 @@ static void apply(struct world_process *process, enum child_event event)
     if (process->child.due_us == INT64_MAX)
         net_timer_clear(world->loop, &process->timer);
     else if (net_timer_set(world->loop, &process->timer, process->child.due_us))
-        CHECK(!"a timer of the supervisor had no room");
+        CHECK(false && "a timer of the supervisor had no room");
     switch (action) {
     case CHILD_DO_NOTHING:
         break;
@@ -372,8 +372,9 @@ enum err world_fault(struct world *world, struct span region, struct span kind, 
     enum { KILL, PAUSE, CUT, SLOW, HEAL, COUNT } which = KILL;
     uint16_t index = fleet_find_region(world->rules.fleet, region);
     if (index == FLEET_NONE) {
-        text_add(why, "there is no region %.*s in this world; farspan status lists them",
-                 SPAN_ARG(region));
+        text_add(why, "there is no region %.*s in this world; it has", SPAN_ARG(region));
+        for (uint16_t i = 0; i < world->rules.fleet->region_count; i++)
+            text_add(why, "%s %.*s", i ? "," : "", SPAN_ARG(world->rules.fleet->regions[i].name));
         return ERR_NOT_FOUND;
     }
     while (which < COUNT && !span_is(kind, kinds[which]))
@@ -409,6 +410,10 @@ void world_print_state(const struct world *world, struct text *json)
     text_json_i64(json, getpid());
     text_json_key(json, "file");
     text_json_str(json, world->rules.file);
+    text_json_key(json, "model");
+    text_json_str(json, world->rules.model_file);
+    text_json_key(json, "echo");
+    text_json_bool(json, world->rules.is_echo);
     text_json_key(json, "port_base");
     text_json_u64(json, world->rules.port_base);
     text_json_key(json, "ready");

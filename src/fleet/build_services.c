@@ -127,6 +127,10 @@ void fleet_build_models(struct fleet_builder *builder)
         model->file = fleet_builder_path(builder, fleet_node_text(document, item, "file"));
         model->sha256 = fleet_builder_keep(builder, fleet_node_text(document, item, "sha256"));
         model->context_tokens = (uint32_t)fleet_node_number(document, item, "context");
+        struct fleet_place place =
+            fleet_node_place(document, fleet_node_child(document, item, "file"));
+        model->line = place.line;
+        model->column = place.column;
     }
 }
 

@@ -87,6 +87,7 @@ struct fleet_model {
         file; /* path, resolved against the file that names it; empty: the engine needs none */
     struct span sha256;      /* 64 hex digits, or empty: not pinned */
     uint32_t context_tokens; /* 0: the file says */
+    uint32_t line, column;   /* of its key file, for a complaint; 0: no file names it */
 };
 
 struct fleet_service {

@@ -190,7 +190,7 @@ static const char *type_word(enum fleet_setting_type type)
     case SETTING_WORD:
         return "word";
     case SETTING_BOOL:
-        return "true, false";
+        return "true or false";
     case SETTING_COUNT:
         return "number";
     case SETTING_DEGREES:
@@ -215,11 +215,11 @@ static const char *type_word(enum fleet_setting_type type)
 static void print_row(const struct fleet_setting *setting, struct text *text)
 {
     struct span key = fleet_setting_key(setting);
-    text_add(text, "| `%.*s` | %s | ", SPAN_ARG(key), type_word(setting->type));
+    text_add(text, "| `%.*s` | %s", SPAN_ARG(key), type_word(setting->type));
     if (setting->is_required)
-        text_add(text, "required");
+        text_add(text, ", required");
     else if (setting->default_text[0] != '\0')
-        text_add(text, "`%s`", setting->default_text);
+        text_add(text, ", `%s`", setting->default_text);
     text_add(text, " | %s", setting->sentence);
     if (setting->type == SETTING_WORD) {
         text_add(text, " One of");
@@ -240,12 +240,12 @@ static bool is_table(const struct fleet_setting *setting)
     return setting->type == SETTING_MAP || setting->type == SETTING_MAPS;
 }
 
-static void print_table(const struct fleet_setting *parent, struct text *text)
+/* A mapping is a row of its own, before those of its keys. */
+static void print_mapping(const struct fleet_setting *parent, struct text *text)
 {
     if (parent)
-        text_add(text, "\n### %s%s\n\n%s\n", parent->path, parent->type == SETTING_MAPS ? "[]" : "",
-                 parent->sentence);
-    text_add(text, "\n| key | type | default | what it says | example |\n|---|---|---|---|---|\n");
+        text_add(text, "| **%s%s** | | %s | |\n", parent->path,
+                 parent->type == SETTING_MAPS ? "[]" : "", parent->sentence);
     size_t cursor = 0;
     for (const struct fleet_setting *row; (row = fleet_setting_next(parent, &cursor));)
         if (!is_table(row))
@@ -254,8 +254,9 @@ static void print_table(const struct fleet_setting *parent, struct text *text)
 
 void fleet_schema_print_markdown(struct text *text)
 {
-    print_table(NULL, text);
+    text_add(text, "| key | type, default | what it says | example |\n|---|---|---|---|\n");
+    print_mapping(NULL, text);
     for (size_t i = 0; i < fleet_setting_count; i++)
         if (is_table(&fleet_settings[i]))
-            print_table(&fleet_settings[i], text);
+            print_mapping(&fleet_settings[i], text);
 }

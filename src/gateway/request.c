@@ -290,19 +290,11 @@ static enum gateway_error check_found(struct gateway_request *request,
     return GATEWAY_FINE;
 }
 
-/* The service is known only now ("model" often comes after the messages): each hash is bound to it
- * by one xor, so that services never share either. */
-static void bind_chain(struct gateway_request *request, struct span service)
-{
-    uint64_t word = prefix_seed(service, (struct span){0, 0});
-    for (uint32_t i = 0; i < request->chain.hash_count; i++)
-        request->chain.hash[i] ^= word;
-}
-
 static void take_sizes(struct gateway_request *request, const struct fleet_service *service)
 {
     const struct json_scan_found *found = &request->scan.found;
-    request->prompt_tokens = prefix_chain_tokens(&request->chain);
+    request->prompt_tokens = request->chain.byte_count ? prefix_chain_tokens(&request->chain)
+                                                       : 0; /* a GET says nothing */
     request->output_tokens = service->kind == FLEET_GENERATION ? service->output_tokens : 0;
     if (found->has_max_tokens && found->max_tokens < request->output_tokens)
         request->output_tokens = found->max_tokens;
@@ -340,7 +332,7 @@ enum gateway_error gateway_request_resolve(struct gateway_request *request,
         service->timeout_us > 0 ? service->timeout_us : GATEWAY_TIMEOUT_DEFAULT_US;
     if (request->header_deadline_us && request->header_deadline_us < request->deadline_us)
         request->deadline_us = request->header_deadline_us;
-    bind_chain(request, service->name);
+    prefix_chain_bind(&request->chain, service->name);
     take_sizes(request, service);
     return GATEWAY_FINE;
 }

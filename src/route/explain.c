@@ -31,6 +31,7 @@ void route_explain_element(const struct route_view *view, const struct route_cho
     add_field(text, ";queue=", terms->queue_us);
     add_field(text, ";decode=", terms->decode_us);
     add_field(text, ";price=", terms->price_us);
+    add_field(text, ";penalty=", terms->penalty_us);
     add_field(text, ";total=", terms->total_us);
     add_field(text, ";hit=", view->targets[target].matched_tokens);
     add_field(text, ";try=", attempt);

@@ -15,7 +15,7 @@ struct route_labels {
 
 /* The element of x-farspan-route (docs/protocol.md) for attempt <attempt> (1 is the first):
  *   aws:us-east-1/us-a-chat;policy=adaptive;net=0;prefill=1200;queue=0;decode=48000;price=0;
- *   total=49200;hit=512;try=1      (in one line)
+ *   penalty=0;total=49200;hit=512;try=1      (in one line)
  * <choice> has a target. */
 void route_explain_element(const struct route_view *view, const struct route_choice *choice,
                            const struct route_labels *labels, unsigned attempt, struct text *text);

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "route/explain.h"
@@ -52,7 +53,22 @@ static void the_element_is_the_one_of_the_protocol(void **state)
     struct route_choice choice = route_choose(&view, &request, &memory);
     route_explain_element(&view, &choice, &labels, 1, &text);
     assert_string_equal(buffer, "aws:us-east-1/us-a-chat;policy=adaptive;net=0;prefill=1200;"
-                                "queue=0;decode=48000;price=0;total=49200;hit=512;try=1");
+                                "queue=0;decode=48000;price=0;penalty=0;total=49200;hit=512;try=1");
+}
+
+static void the_terms_of_a_target_that_failed_add_up(void **state)
+{
+    (void)state;
+    setup();
+    struct route_choice choice = route_choose(&view, &request, &memory);
+    choice.terms.penalty_us = 250;
+    choice.terms.total_us += 250;
+    route_explain_element(&view, &choice, &labels, 1, &text);
+    long total = 0;
+    for (const char *at = strchr(strchr(buffer, ';') + 1, ';'); strncmp(at, ";total=", 7) != 0;
+         at = strchr(at + 1, ';'))
+        total += strtol(strchr(at, '=') + 1, NULL, 10);
+    assert_int_equal(total, choice.terms.total_us);
 }
 
 static void a_hop_is_named_by_its_region_alone(void **state)
@@ -62,8 +78,9 @@ static void a_hop_is_named_by_its_region_alone(void **state)
     request.zones_allowed = 2;
     struct route_choice choice = route_choose(&view, &request, &memory);
     route_explain_element(&view, &choice, &labels, 2, &text);
-    assert_string_equal(buffer, "gcp:asia-northeast1;policy=adaptive;net=150000;prefill=1200;"
-                                "queue=0;decode=48000;price=0;total=199200;hit=512;try=2");
+    assert_string_equal(buffer,
+                        "gcp:asia-northeast1;policy=adaptive;net=150000;prefill=1200;"
+                        "queue=0;decode=48000;price=0;penalty=0;total=199200;hit=512;try=2");
 }
 
 static void every_target_is_explained_in_valid_json(void **state)
@@ -111,6 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_element_is_the_one_of_the_protocol),
+        cmocka_unit_test(the_terms_of_a_target_that_failed_add_up),
         cmocka_unit_test(a_hop_is_named_by_its_region_alone),
         cmocka_unit_test(every_target_is_explained_in_valid_json),
         cmocka_unit_test(a_decision_without_a_target_says_why),

@@ -25,6 +25,13 @@ void prefix_chain_init(struct prefix_chain *chain, uint64_t seed)
     chain->partial_size = 0;
 }
 
+void prefix_chain_bind(struct prefix_chain *chain, struct span service)
+{
+    uint64_t word = prefix_seed(service, (struct span){0, 0});
+    for (uint32_t i = 0; i < chain->hash_count; i++)
+        chain->hash[i] ^= word;
+}
+
 /* Blocks are hashed apart and chained after that, so that one need not wait for the one before. */
 static void add_block(struct prefix_chain *chain, const void *block)
 {

@@ -47,6 +47,10 @@ void prefix_chain_init(struct prefix_chain *chain, uint64_t seed);
 void prefix_chain_role(struct prefix_chain *chain, enum prefix_role role);
 void prefix_chain_add(struct prefix_chain *chain, const char *text, size_t n);
 
+/* Binds a whole chain to its service, which is known last: clients write "messages" before "model".
+ * Every hash changes, so that services share nothing; prompts that begin alike still do. */
+void prefix_chain_bind(struct prefix_chain *chain, struct span service);
+
 /* byte_count / PREFIX_BYTES_PER_TOKEN, at least 1. */
 uint32_t prefix_chain_tokens(const struct prefix_chain *chain);
 

@@ -98,6 +98,27 @@ static void tenants_services_and_roles_never_share(void **state)
     assert_true(chain_a.hash[0] != chain_b.hash[0]);
 }
 
+static void a_chain_is_bound_to_its_service_block_by_block(void **state)
+{
+    (void)state;
+    char text[2 * PREFIX_BLOCK] = "the same beginning";
+    uint64_t seed = prefix_seed((struct span){0, 0}, SPAN_LITERAL("tenant"));
+    prefix_chain_init(&chain_a, seed);
+    prefix_chain_init(&chain_b, seed);
+    prefix_chain_add(&chain_a, text, sizeof text);
+    text[PREFIX_BLOCK + 1] = 'x';
+    prefix_chain_add(&chain_b, text, sizeof text);
+    uint64_t unbound = chain_a.hash[0];
+    prefix_chain_bind(&chain_a, SPAN_LITERAL("chat"));
+    prefix_chain_bind(&chain_b, SPAN_LITERAL("chat"));
+    assert_true(chain_a.hash[0] == chain_b.hash[0] && chain_a.hash[0] != unbound);
+    assert_true(chain_a.hash[1] != chain_b.hash[1]);
+    prefix_chain_init(&chain_b, seed);
+    prefix_chain_add(&chain_b, text, PREFIX_BLOCK);
+    prefix_chain_bind(&chain_b, SPAN_LITERAL("draft"));
+    assert_true(chain_a.hash[0] != chain_b.hash[0]);
+}
+
 static void endless_prompts_stop_at_the_limit_and_are_still_counted(void **state)
 {
     (void)state;
@@ -184,6 +205,7 @@ int main(void)
         cmocka_unit_test(the_chain_is_the_same_in_whatever_pieces_the_text_arrives),
         cmocka_unit_test(a_hash_stands_for_its_block_and_all_before_it),
         cmocka_unit_test(tenants_services_and_roles_never_share),
+        cmocka_unit_test(a_chain_is_bound_to_its_service_block_by_block),
         cmocka_unit_test(endless_prompts_stop_at_the_limit_and_are_still_counted),
         cmocka_unit_test(a_match_finds_every_length_of_every_target),
         cmocka_unit_test(an_unknown_prompt_matches_nobody),

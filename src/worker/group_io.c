@@ -130,6 +130,8 @@ static void on_death(struct engine_child *child, int status)
     uint32_t count = queue_engine_died(&group->queue, os_now_us(), lost);
     for (uint32_t i = 0; i < count; i++)
         worker_job_lost(worker, &lost[i]);
+    if (group->failure[0])
+        worker_jobs_refuse(group);
 }
 
 /* Making them -------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include "os/memory.h"
 #include "worker/worker_inner_io.h"
 
-enum { CREDIT_BATCH = 16 };
+enum { CREDIT_BATCH = 16, UNLOADED_RETRY_S = 10 };
 
 static struct worker *worker_of(const struct worker_job *job)
 {
@@ -133,6 +133,11 @@ static void make_subject(struct worker *worker, struct worker_job *job)
              (unsigned long long)hash_pair((uint64_t)os_wall_us(), ++worker->request_count));
 }
 
+/* An engine that cannot even load will not be there soon: somebody else shall answer. */
+static const struct answer_error unloaded = {
+    "The replica's model cannot be loaded; its worker's log says why.", "engine_unavailable", NULL,
+    503};
+
 void worker_job_offer(struct worker *worker, struct worker_lane *lane,
                       struct http_exchange *exchange, const struct api_request *request,
                       int64_t deadline_us)
@@ -151,6 +156,11 @@ void worker_job_offer(struct worker *worker, struct worker_lane *lane,
                                .deadline_us = deadline_us};
     make_subject(worker, job);
     exchange->user = job;
+    if (lane->group->failure[0]) {
+        answer_fault(job, &unloaded, UNLOADED_RETRY_S);
+        release(job);
+        return;
+    }
     struct span json = span_from(request->engine_json, request->engine_json_size);
     struct queue_verdict verdict =
         queue_offer(&lane->group->queue, lane->queue_lane, hash_span(json, 11), job, job->began_us,
@@ -197,6 +207,9 @@ static void send_credits(struct worker_job *job)
     char payload[4];
     for (unsigned i = 0; i < 4; i++)
         payload[i] = (char)(job->credits_owed >> (8 * i));
+    /* The engine may have had nothing to do but wait for this reader: that was no hang. */
+    if (job->credits_owed >= API_CREDITS / 2)
+        engine_child_work_began(&job->lane->group->child);
     job->credits_owed = 0;
     engine_child_send(&job->lane->group->child, FRAME_CREDIT, worker_job_name(worker_of(job), job),
                       span_from(payload, sizeof payload));
@@ -509,10 +522,10 @@ void worker_job_gone(struct worker_job *job)
                       (struct span){0, 0});
 }
 
-static void stop(struct worker_job *job, const struct answer_error *error)
+static void stop(struct worker_job *job, const struct answer_error *error, uint32_t retry_after_s)
 {
     struct worker_group *group = job->lane->group;
-    answer_fault(job, error, 0);
+    answer_fault(job, error, retry_after_s);
     if (queue_cancel(&group->queue, job->entry)) {
         job->entry = NULL;
         release(job);
@@ -529,7 +542,17 @@ void worker_job_expire(struct worker *worker, int64_t now_us)
     for (uint32_t i = 0; i < worker->job_count; i++) {
         struct worker_job *job = &worker->jobs[i];
         if (job->is_used && job->exchange && job->deadline_us && job->deadline_us <= now_us)
-            stop(job, &late);
+            stop(job, &late, 0);
+    }
+}
+
+void worker_jobs_refuse(struct worker_group *group)
+{
+    struct worker *worker = group->worker;
+    for (uint32_t i = 0; i < worker->job_count; i++) {
+        struct worker_job *job = &worker->jobs[i];
+        if (job->is_used && job->exchange && job->lane->group == group)
+            stop(job, &unloaded, UNLOADED_RETRY_S);
     }
 }
 
@@ -539,6 +562,6 @@ void worker_jobs_cut(struct worker *worker, const char *code, const char *messag
     for (uint32_t i = 0; i < worker->job_count; i++) {
         struct worker_job *job = &worker->jobs[i];
         if (job->is_used && job->exchange)
-            stop(job, &error);
+            stop(job, &error, 0);
     }
 }

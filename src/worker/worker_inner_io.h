@@ -108,6 +108,8 @@ void worker_job_lost(struct worker *worker, const struct queue_lost *lost);
 void worker_job_gone(struct worker_job *job);
 void worker_job_drained(struct worker_job *job);
 void worker_job_expire(struct worker *worker, int64_t now_us);
+/* Those that wait for <group>, which cannot load its model, are refused. */
+void worker_jobs_refuse(struct worker_group *group);
 void worker_jobs_cut(struct worker *worker, const char *code, const char *message);
 
 /* serve_io.c: the doors */

@@ -45,6 +45,16 @@ def the_echo_engine_shows_the_same():
 def without_a_kill_nothing_is_cut():
     got, said = run_demo("--duration", "8s", "--speed", "2", "--no-kill", "--echo")
     assert got.returncode == 0 and said["cut_streams"] == 0 and said["kill"] is None, (got, said)
+    title = next(line for line in got.stdout.split("\n") if "westeurope" in line and "asia-northeast1" in line and
+                 line.startswith(" "))
+    assert "us-east-1" in title and all(len(line) <= 100 for line in got.stdout.split("\n")
+                                        if "answered" not in line), got.stdout
+
+
+@test
+def with_json_standard_output_is_the_report():
+    got, said = run_demo("--duration", "3s", "--speed", "2", "--no-kill", "--echo", "--json")
+    assert got.returncode == 0 and json.loads(got.stdout) == said and "world ready" in got.stderr, got
 
 
 if __name__ == "__main__":

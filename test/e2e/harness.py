@@ -41,6 +41,7 @@ def free_port_base(count=64):
         try:
             for port in range(base, base + count):
                 s = socket.socket()
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as farspan's listeners: TIME_WAIT is free
                 s.bind(("127.0.0.1", port))
                 sockets.append(s)
             return base
