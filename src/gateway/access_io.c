@@ -118,8 +118,12 @@ void gateway_access_line(struct gateway_access *access, const struct proxy *prox
     obs_record_print(&record, &line);
     CHECK(!line.is_cut);
     CHECK(pthread_mutex_lock(&access->lock) == 0);
+    uint64_t lost = access->log.lost_count;
     os_log_line(&access->log, text_span(&line));
+    lost = access->log.lost_count - lost;
     CHECK(pthread_mutex_unlock(&access->lock) == 0);
+    if (lost)
+        metrics_add(proxy->loop->metrics, METRICS_access_lines_lost_total, 0, lost);
 }
 
 void gateway_access_free(struct gateway_access *access)

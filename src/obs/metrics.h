@@ -37,6 +37,7 @@ enum metrics_label { METRICS_NONE, METRICS_SERVICE, METRICS_REGION, METRICS_STAT
     X(refused_total, METRICS_SERVICE, "requests without a target, by service")                     \
     X(unauthorized_total, METRICS_NONE, "requests without a valid key")                            \
     X(bad_requests_total, METRICS_NONE, "requests refused for their form")                         \
+    X(access_lines_lost_total, METRICS_NONE, "lines that the access log had no disk for")          \
     X(worker_requests_total, METRICS_SERVICE, "requests a worker accepted")                        \
     X(worker_prompt_tokens_total, METRICS_SERVICE, "prompt tokens a worker's engines read")        \
     X(worker_prefix_hit_tokens_total, METRICS_SERVICE, "of these, found in the engine's cache")    \
