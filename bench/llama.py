@@ -124,7 +124,7 @@ def measure(farspan, model, rounds, tokens):
             for count in (1, 4, 8):
                 row[f"bare {count}"] = bare(model, count, tokens)
                 through = {"whole": -1}
-                for _ in range(4):  # a model may say its end word early: then another prompt
+                for _ in range(60):  # a model may say its end word early: then another prompt
                     number += 1
                     through = world.streams(count, tokens, number)
                     if through["whole"] == count:

@@ -110,6 +110,18 @@ void conn_leave(struct server_conn *conn)
     arm_timer(conn->server);
 }
 
+/* An end after the request is a client that gave up. Within a body whose reading is paused, a break
+ * is, and an end with less on the way than the body still needs. */
+static bool has_left(struct server_conn *conn)
+{
+    if (!conn->net.is_hung_up || conn->state == CONN_ANSWER)
+        return conn->net.is_hung_up;
+    if (conn->state != CONN_BODY || !conn->exchange->is_paused)
+        return false;
+    uint64_t coming = conn->in_end - conn->in_start + net_conn_waiting(&conn->net);
+    return net_conn_check(&conn->net) != ERR_OK || coming < conn->exchange->body_left;
+}
+
 void conn_run(struct server_conn *conn)
 {
     conn->must_run = false;
@@ -118,7 +130,7 @@ void conn_run(struct server_conn *conn)
         conn_close(conn, true);
     while (request_step(conn))
         continue;
-    if (conn->state == CONN_ANSWER && conn->net.is_hung_up)
+    if (has_left(conn))
         conn_close(conn, false);
 }
 

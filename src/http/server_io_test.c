@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "http/test_kit.h"
 
 #include "http/buffer_io.h"
@@ -38,13 +39,17 @@ static void on_head(struct http_exchange *exchange)
     bed_of(exchange)->heads++;
     if (is_path(exchange, "/early"))
         answer_text(exchange, 403, SPAN_LITERAL("no"));
-    else if (!is_path(exchange, "/stream"))
+    else if (!is_path(exchange, "/stream") && !is_path(exchange, "/pause"))
         http_exchange_hold(exchange, HOLD_LIMIT);
 }
 
 static void on_body(struct http_exchange *exchange, struct span piece)
 {
     bed_of(exchange)->body_bytes += piece.n;
+    if (is_path(exchange, "/pause")) {
+        bed_of(exchange)->later = exchange;
+        http_exchange_pause(exchange);
+    }
 }
 
 static void on_overflow(struct http_exchange *exchange, struct span so_far)
@@ -600,6 +605,50 @@ static void slow_heads_and_bodies_are_answered_408_and_idle_ones_closed(void **s
     stop(&bed);
 }
 
+/* Sends <sent> of a body of <size> and ends; what has become of it after 200 ms at most. */
+static void send_paused(struct bed *bed, size_t size, size_t sent, bool is_reset)
+{
+    static const char body[200 * 1000];
+    char head[128];
+    int fd = kit_connect(bed->port);
+    int n = snprintf(head, sizeof head,
+                     "POST /pause HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", size);
+    assert_true(kit_send(bed->loop, fd, head, (size_t)n) && kit_send(bed->loop, fd, body, sent));
+    int64_t end_us = kit_deadline();
+    while (!bed->later && bed->gones == 0 && os_now_us() < end_us)
+        net_loop_run_once(bed->loop, KIT_ROUND_US);
+    if (is_reset)
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+    if (is_reset)
+        close(fd);
+    else
+        shutdown(fd, SHUT_WR);
+    end_us = os_now_us() + 200 * 1000;
+    while (bed->gones == 0 && os_now_us() < end_us)
+        net_loop_run_once(bed->loop, KIT_ROUND_US);
+    if (!is_reset)
+        close(fd);
+}
+
+static void a_client_that_leaves_a_paused_body_is_noticed(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t size, sent;
+        bool is_reset, leaves;
+    } cases[] = {{1000000, 100000, false, true},
+                 {1000000, 100000, true, true},
+                 {100000, 100000, true, true},
+                 {100000, 100000, false, false}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct bed bed;
+        start(&bed);
+        send_paused(&bed, cases[i].size, cases[i].sent, cases[i].is_reset);
+        assert_int_equal(bed.gones, cases[i].leaves);
+        stop(&bed);
+    }
+}
+
 static void a_reader_that_stands_still_is_dropped(void **state)
 {
     (void)state;
@@ -723,6 +772,7 @@ int main(void)
         cmocka_unit_test(a_client_gone_mid_answer_ends_the_exchange_once),
         cmocka_unit_test(an_aborted_answer_breaks_and_a_broken_one_ends_without_its_last_chunk),
         cmocka_unit_test(slow_heads_and_bodies_are_answered_408_and_idle_ones_closed),
+        cmocka_unit_test(a_client_that_leaves_a_paused_body_is_noticed),
         cmocka_unit_test(a_reader_that_stands_still_is_dropped),
         cmocka_unit_test(draining_closes_idle_connections_and_lets_answers_end),
         cmocka_unit_test(more_connections_than_allowed_are_turned_away),

@@ -1,6 +1,7 @@
 #include "net/conn.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -232,6 +233,12 @@ bool net_conn_is_quiet(struct net_conn *conn)
     size_t n;
     conn->may_read = true;
     return net_conn_read(conn, &byte, 1, &n) == ERR_AGAIN;
+}
+
+uint64_t net_conn_waiting(const struct net_conn *conn)
+{
+    int waiting = 0;
+    return ioctl(conn->watch.fd, FIONREAD, &waiting) == 0 && waiting > 0 ? (uint64_t)waiting : 0;
 }
 
 void net_conn_end(struct net_conn *conn)

@@ -65,6 +65,9 @@ const char *net_conn_refusal(const struct net_conn *conn);
  * messages of a protocol in which the peer must not speak first. What has come may be lost. */
 bool net_conn_is_quiet(struct net_conn *conn);
 
+/* Bytes that have come and wait to be read (without TLS: as they are). */
+uint64_t net_conn_waiting(const struct net_conn *conn);
+
 void net_conn_end(struct net_conn *conn);   /* half-close: our last byte is out */
 void net_conn_close(struct net_conn *conn); /* twice is fine */
 void net_conn_reset(

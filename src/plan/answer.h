@@ -1,0 +1,19 @@
+/* answer.h: a plan: how many replicas of each column, and where each demand is answered. */
+#ifndef PLAN_ANSWER_H
+#define PLAN_ANSWER_H
+
+#include "plan/problem.h"
+
+struct plan_flow {
+    uint32_t demand, node;
+    int64_t rate; /* > 0 */
+};
+
+struct plan_answer {
+    uint32_t *counts; /* of each column */
+    struct plan_flow *flows;
+    uint32_t flow_count;
+    double cost_usd_h;
+};
+
+#endif

@@ -1,0 +1,457 @@
+#include "plan/place.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/check.h"
+
+enum { KNOWN_MAX = 384 };
+
+#define ROW_SLACK 1e-9 /* of a rule's size: what adding up may have lost */
+
+bool plan_place_init(struct plan_place *place, const struct plan_problem *problem,
+                     struct arena *arena)
+{
+    uint32_t term_count = 0, at = 0;
+    for (uint32_t r = 0; r < problem->row_count; r++)
+        term_count += problem->rows[r].term_count;
+    *place = (struct plan_place){
+        .problem = problem,
+        .services = ARENA_ARRAY(arena, struct plan_place_service, problem->service_count),
+        .counts = ARENA_ARRAY(arena, uint32_t, problem->column_count),
+        .speeds = ARENA_ARRAY(arena, int64_t, problem->node_count),
+        .rooms = ARENA_ARRAY(arena, int64_t, PLAN_NODES_MAX),
+        .activities = ARENA_ARRAY(arena, double, problem->row_count),
+        .row_firsts = ARENA_ARRAY(arena, uint32_t, problem->column_count + 2),
+        .row_of = ARENA_ARRAY(arena, uint32_t, term_count),
+        .row_factors = ARENA_ARRAY(arena, double, term_count),
+        .order = ARENA_ARRAY(arena, uint32_t, problem->column_count)};
+    bool is_whole = !arena->is_overflown;
+    for (uint32_t s = 0; is_whole && s < problem->service_count; s++) {
+        struct plan_place_service *own = &place->services[s];
+        is_whole = plan_graph_init(&own->graph, problem, s, arena) &&
+                   plan_routing_init(&own->routing, &own->graph, arena);
+        own->rates = ARENA_ARRAY(arena, int64_t, own->graph.demand_count);
+        own->known = ARENA_ARRAY(arena, struct plan_known, KNOWN_MAX);
+        own->saved = ARENA_ARRAY(arena, uint32_t, problem->services[s].column_count);
+        if (!is_whole || arena->is_overflown)
+            return false;
+        memcpy(own->rates, own->graph.rates, own->graph.demand_count * sizeof *own->rates);
+        own->graph.rates = own->rates;
+        for (uint32_t i = 0; i < problem->services[s].column_count; i++) {
+            const struct plan_column *column =
+                &problem->columns[problem->services[s].column_first + i];
+            own->cost_usd_h += column->stop_usd_h * column->running;
+        }
+    }
+    if (!is_whole)
+        return false;
+    for (uint32_t r = 0; r < problem->row_count; r++)
+        for (uint32_t i = 0; i < problem->rows[r].term_count; i++)
+            place->row_firsts[problem->rows[r].terms[i].column + 2]++;
+    for (uint32_t c = 0; c < problem->column_count; c++)
+        place->row_firsts[c + 2] += place->row_firsts[c + 1];
+    for (uint32_t r = 0; r < problem->row_count; r++)
+        for (uint32_t i = 0; i < problem->rows[r].term_count; i++) {
+            at = place->row_firsts[problem->rows[r].terms[i].column + 1]++;
+            place->row_of[at] = r;
+            place->row_factors[at] = problem->rows[r].terms[i].factor;
+        }
+    for (uint32_t c = 0; c < problem->column_count; c++)
+        plan_place_set(place, c, problem->columns[c].count_min);
+    return true;
+}
+
+/* Counts ------------------------------------------------------------------------------------ */
+
+static double moves_cost(const struct plan_column *column, uint32_t count)
+{
+    return count > column->running ? (count - column->running) * column->start_usd_h
+                                   : (column->running - count) * column->stop_usd_h;
+}
+
+static bool knows(const struct plan_known *known, uint32_t node)
+{
+    return known->nodes[node / 64] >> (node % 64) & 1;
+}
+
+void plan_place_set(struct plan_place *place, uint32_t column, uint32_t count)
+{
+    const struct plan_problem *problem = place->problem;
+    const struct plan_column *own = &problem->columns[column];
+    uint32_t before = place->counts[column];
+    if (count == before)
+        return;
+    const struct plan_node *node = &problem->nodes[own->node];
+    const struct plan_service *service = &problem->services[node->service];
+    struct plan_place_service *state = &place->services[node->service];
+    int64_t speed = place->speeds[own->node];
+    int64_t after = speed + own->speed * ((int64_t)count - before);
+    double change = (double)count - before;
+    place->counts[column] = count;
+    place->speeds[own->node] = after;
+    state->cost_usd_h +=
+        own->cost_usd_h * change + moves_cost(own, count) - moves_cost(own, before);
+    if ((speed > 0) != (after > 0))
+        state->cost_usd_h += after > 0 ? node->open_usd_h : -node->open_usd_h;
+    for (uint32_t i = place->row_firsts[column]; i < place->row_firsts[column + 1]; i++)
+        place->activities[place->row_of[i]] += place->row_factors[i] * change;
+
+    int64_t base =
+        plan_capacity(after, service->share_ppm) - plan_capacity(speed, service->share_ppm);
+    int64_t lost = plan_capacity(after, service->share_lost_ppm) -
+                   plan_capacity(speed, service->share_lost_ppm);
+    uint32_t local = own->node - service->node_first;
+    place->work += state->known_count;
+    for (uint32_t i = 0; i < state->known_count; i++) {
+        struct plan_known *known = &state->known[i];
+        if (!knows(known, local))
+            continue;
+        state->violated_count -= known->slack < 0;
+        known->slack += known->failure == PLAN_NONE ? base : lost;
+        state->violated_count += known->slack < 0;
+    }
+}
+
+/* May <more> replicas be added, as far as the common rules go? */
+static bool rows_allow(const struct plan_place *place, uint32_t column, double more)
+{
+    for (uint32_t i = place->row_firsts[column]; i < place->row_firsts[column + 1]; i++) {
+        const struct plan_row *row = &place->problem->rows[place->row_of[i]];
+        double before = place->activities[place->row_of[i]];
+        double after = before + place->row_factors[i] * more;
+        double size = __builtin_fabs(row->upper) + __builtin_fabs(row->lower) < 1e29
+                          ? __builtin_fabs(row->upper) + __builtin_fabs(row->lower)
+                          : __builtin_fabs(after);
+        if ((after > row->upper + ROW_SLACK * size && after > before) ||
+            (after < row->lower - ROW_SLACK * size && after < before))
+            return false;
+    }
+    return true;
+}
+
+/* <count>, or as many as the common rules leave. */
+static uint32_t allowed(const struct plan_place *place, uint32_t column, uint32_t count)
+{
+    uint32_t low = place->counts[column], high = count;
+    if (count <= low || rows_allow(place, column, (double)(count - low)))
+        return count;
+    while (low + 1 < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (rows_allow(place, column, (double)(middle - place->counts[column])))
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void plan_place_round(struct plan_place *place, uint32_t service, const double *values,
+                      double theta)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++) {
+        const struct plan_column *column = &place->problem->columns[c];
+        double value = values[c - own->column_first] + theta;
+        value = value > 0 ? value : 0;
+        uint32_t count = value < column->count_max ? (uint32_t)value : column->count_max;
+        count = count > column->count_min ? count : column->count_min;
+        plan_place_set(place, c, allowed(place, c, count));
+    }
+}
+
+static bool may_add(const struct plan_place *place, uint32_t column, uint32_t more)
+{
+    uint32_t most = place->problem->columns[column].count_max;
+    return place->counts[column] + more <= most && rows_allow(place, column, more);
+}
+
+/* Feasibility ------------------------------------------------------------------------------- */
+
+static void learn_set(struct plan_place *place, uint32_t service, uint32_t failure)
+{
+    struct plan_place_service *state = &place->services[service];
+    const struct plan_graph *graph = &state->graph;
+    struct plan_demand_set set;
+    bool is_reached[PLAN_NODES_MAX];
+    plan_routing_cut(graph, &state->routing, &set, is_reached);
+    uint32_t slot =
+        state->known_count < KNOWN_MAX ? state->known_count++ : state->known_next++ % KNOWN_MAX;
+    struct plan_known *known = &state->known[slot];
+    if (known->rate > 0)
+        state->violated_count -= known->slack < 0;
+    *known = (struct plan_known){.failure = failure};
+    for (uint32_t d = 0; d < graph->demand_count; d++) {
+        if (!plan_demand_set_has(&set, d))
+            continue;
+        known->rate += graph->rates[d];
+        for (uint32_t e = graph->demand_edges[d]; e < graph->demand_edges[d + 1]; e++) {
+            uint32_t node = graph->edge_nodes[e];
+            const struct plan_problem *problem = place->problem;
+            uint32_t region = problem->nodes[problem->services[service].node_first + node].region;
+            if (failure == PLAN_NONE || !plan_failure_has(&problem->failures[failure], region))
+                known->nodes[node / 64] |= UINT64_C(1) << (node % 64);
+        }
+    }
+    known->slack = -known->rate;
+    for (uint32_t v = 0; v < graph->node_count; v++)
+        if (knows(known, v))
+            known->slack += place->rooms[v];
+    CHECK(known->slack < 0);
+    state->violated_count++;
+}
+
+/* Can all be routed when <failure> has happened? A set that cannot becomes known. */
+static bool survives(struct plan_place *place, uint32_t service, uint32_t failure)
+{
+    const struct plan_problem *problem = place->problem;
+    const struct plan_service *own = &problem->services[service];
+    struct plan_place_service *state = &place->services[service];
+    bool takes = failure == PLAN_NONE;
+    uint32_t share_ppm = takes ? own->share_ppm : own->share_lost_ppm;
+    for (uint32_t i = 0; i < own->node_count; i++) {
+        uint32_t v = own->node_first + i;
+        bool is_lost = failure != PLAN_NONE &&
+                       plan_failure_has(&problem->failures[failure], problem->nodes[v].region);
+        takes = takes || (is_lost && place->speeds[v] > 0);
+        place->rooms[i] = is_lost ? 0 : plan_capacity(place->speeds[v], share_ppm);
+    }
+    if (!takes || plan_route_all(&state->graph, &state->routing, place->rooms, &place->work) == 0)
+        return true;
+    learn_set(place, service, failure);
+    return false;
+}
+
+bool plan_place_holds(struct plan_place *place, uint32_t service)
+{
+    struct plan_place_service *state = &place->services[service];
+    uint32_t count = place->problem->failure_count;
+    if (state->violated_count > 0 || !survives(place, service, PLAN_NONE))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t failure = (state->last_failure + i) % count;
+        if (!survives(place, service, failure)) {
+            state->last_failure = failure;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Repair ------------------------------------------------------------------------------------ */
+
+/* What of the violated sets' lack a replica more would fill. */
+static double filled_by(const struct plan_place *place, uint32_t service, uint32_t column)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    const struct plan_place_service *state = &place->services[service];
+    uint32_t local = place->problem->columns[column].node - own->node_first;
+    int64_t speed = place->problem->columns[column].speed;
+    double filled = 0;
+    for (uint32_t i = 0; i < state->known_count; i++) {
+        const struct plan_known *known = &state->known[i];
+        if (known->slack >= 0 || !knows(known, local))
+            continue;
+        int64_t room = plan_capacity(speed, known->failure == PLAN_NONE ? own->share_ppm
+                                                                        : own->share_lost_ppm);
+        filled += (double)(room < -known->slack ? room : -known->slack);
+    }
+    return filled;
+}
+
+static double price_of(const struct plan_place *place, uint32_t column)
+{
+    const struct plan_column *own = &place->problem->columns[column];
+    uint32_t count = place->counts[column];
+    double price = own->cost_usd_h + moves_cost(own, count + 1) - moves_cost(own, count);
+    if (place->speeds[own->node] == 0)
+        price += place->problem->nodes[own->node].open_usd_h;
+    return price;
+}
+
+/* The smallest lack of a violated set that the node is in, in replicas of the column: as many can
+ * be added at once without overshooting. */
+static uint32_t stride_of(const struct plan_place *place, uint32_t service, uint32_t column)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    const struct plan_place_service *state = &place->services[service];
+    uint32_t local = place->problem->columns[column].node - own->node_first;
+    int64_t least = INT64_MAX;
+    for (uint32_t i = 0; i < state->known_count; i++) {
+        const struct plan_known *known = &state->known[i];
+        if (known->slack < 0 && knows(known, local) && -known->slack < least)
+            least = -known->slack;
+    }
+    int64_t stride = least / (place->problem->columns[column].speed + 1) / 2;
+    return stride < 1 ? 1 : stride < PLAN_COUNT_MAX ? (uint32_t)stride : PLAN_COUNT_MAX;
+}
+
+static bool add_best(struct plan_place *place, uint32_t service, double noise)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    double best_score = INFINITY;
+    uint32_t best = PLAN_NONE;
+    for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++) {
+        place->work += place->services[service].known_count;
+        double filled = filled_by(place, service, c);
+        if (filled <= 0 || !may_add(place, c, 1))
+            continue;
+        double score = price_of(place, c) / filled;
+        if (noise > 0)
+            score *= 1 + noise * rng_unit(&place->rng);
+        if (score < best_score) {
+            best_score = score;
+            best = c;
+        }
+    }
+    if (best == PLAN_NONE)
+        return false;
+    uint32_t stride = stride_of(place, service, best);
+    while (stride > 1 && !may_add(place, best, stride))
+        stride /= 2;
+    plan_place_set(place, best, place->counts[best] + stride);
+    return true;
+}
+
+bool plan_place_repair(struct plan_place *place, uint32_t service, double noise)
+{
+    while (!plan_place_holds(place, service))
+        if (!add_best(place, service, noise))
+            return false;
+    return true;
+}
+
+/* Drop -------------------------------------------------------------------------------------- */
+
+static bool may_take(const struct plan_place *place, uint32_t column, uint32_t less)
+{
+    uint32_t count = place->counts[column];
+    return count >= place->problem->columns[column].count_min + less &&
+           rows_allow(place, column, -(double)less);
+}
+
+/* Most replicas first that can go; answers whether any did. */
+static bool drop_column(struct plan_place *place, uint32_t service, uint32_t column)
+{
+    bool has_dropped = false;
+    uint32_t less = 1;
+    while (less > 0) {
+        uint32_t count = place->counts[column];
+        bool goes = may_take(place, column, less);
+        if (goes) {
+            plan_place_set(place, column, count - less);
+            goes = plan_place_holds(place, service);
+            if (!goes)
+                plan_place_set(place, column, count);
+        }
+        has_dropped = has_dropped || goes;
+        less = goes ? 2 * less : less / 2;
+    }
+    return has_dropped;
+}
+
+static void sort_by_price(const struct plan_place *place, uint32_t *order, uint32_t count)
+{
+    const struct plan_column *columns = place->problem->columns;
+    for (uint32_t i = 1; i < count; i++) { /* dearest for its speed first */
+        uint32_t c = order[i], at = i;
+        double value = columns[c].cost_usd_h / (double)columns[c].speed;
+        while (at > 0 &&
+               columns[order[at - 1]].cost_usd_h / (double)columns[order[at - 1]].speed < value) {
+            order[at] = order[at - 1];
+            at--;
+        }
+        order[at] = c;
+    }
+}
+
+void plan_place_drop(struct plan_place *place, uint32_t service)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    uint32_t count = 0;
+    for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++)
+        if (place->counts[c] > place->problem->columns[c].count_min)
+            place->order[count++] = c;
+    sort_by_price(place, place->order, count);
+    bool has_dropped = true;
+    while (has_dropped) {
+        has_dropped = false;
+        for (uint32_t i = 0; i < count; i++)
+            has_dropped = drop_column(place, service, place->order[i]) || has_dropped;
+    }
+}
+
+/* Ruin and recreate ------------------------------------------------------------------------- */
+
+static void save(struct plan_place *place, uint32_t service)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    memcpy(place->services[service].saved, place->counts + own->column_first,
+           own->column_count * sizeof *place->counts);
+}
+
+static void restore(struct plan_place *place, uint32_t service)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    for (uint32_t i = 0; i < own->column_count; i++)
+        plan_place_set(place, own->column_first + i, place->services[service].saved[i]);
+}
+
+static void take_some(struct plan_place *place, uint32_t column, uint32_t most)
+{
+    uint32_t above = place->counts[column] - place->problem->columns[column].count_min;
+    uint32_t less = above < most ? above : most;
+    if (less > 0 && rows_allow(place, column, -(double)less))
+        plan_place_set(place, column, place->counts[column] - less);
+}
+
+static void ruin(struct plan_place *place, uint32_t service)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    uint32_t kind = (uint32_t)rng_below(&place->rng, 4), used = 0;
+    for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++)
+        if (place->counts[c] > place->problem->columns[c].count_min)
+            place->order[used++] = c;
+    if (used == 0)
+        return;
+    uint32_t column = place->order[rng_below(&place->rng, used)];
+    if (kind == 0) { /* a node closes */
+        const struct plan_node *node = &place->problem->nodes[place->problem->columns[column].node];
+        for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
+            take_some(place, c, PLAN_COUNT_MAX);
+        return;
+    }
+    take_some(place, column, kind == 1 ? PLAN_COUNT_MAX : 1 + (uint32_t)rng_below(&place->rng, 2));
+    if (kind == 3)
+        take_some(place, place->order[rng_below(&place->rng, used)], 1);
+}
+
+void plan_place_try(struct plan_place *place, uint32_t service, const double *values, double theta)
+{
+    struct plan_place_service *state = &place->services[service];
+    double before = state->cost_usd_h;
+    save(place, service);
+    plan_place_round(place, service, values, theta);
+    bool is_good = plan_place_repair(place, service, 0);
+    if (is_good)
+        plan_place_drop(place, service);
+    if (!is_good || state->cost_usd_h >= before)
+        restore(place, service);
+}
+
+double plan_place_search(struct plan_place *place, uint32_t service, uint32_t tries)
+{
+    struct plan_place_service *state = &place->services[service];
+    double began = state->cost_usd_h;
+    for (uint32_t i = 0; i < tries; i++) {
+        double before = state->cost_usd_h;
+        save(place, service);
+        ruin(place, service);
+        bool is_good = plan_place_repair(place, service, i % 2 ? 0.5 : 0.05);
+        if (is_good)
+            plan_place_drop(place, service);
+        if (!is_good || state->cost_usd_h > before + 1e-12 * before)
+            restore(place, service);
+    }
+    return began - state->cost_usd_h;
+}

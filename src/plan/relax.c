@@ -1,0 +1,585 @@
+#include "plan/relax.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+enum { CUT_TERMS = 96, ITERATIONS_MAX = 1000000, WORK_OF_ITERATION = 1000 };
+
+#define REQUESTS(rate) (1e-6 * (double)(rate))
+/* A cut is worth adding when it is violated by more than this share of its rate. */
+#define VIOLATION_MIN  1e-7
+
+/* Columns ----------------------------------------------------------------------------------- */
+
+static double share_of(uint32_t ppm)
+{
+    return 1e-6 * (double)ppm;
+}
+
+static double speed_of(const struct plan_relax *relax, uint32_t column, uint32_t ppm)
+{
+    return share_of(ppm) * REQUESTS(relax->problem->columns[column].speed);
+}
+
+static const struct plan_service *service_of_node(const struct plan_relax *relax, uint32_t node)
+{
+    return &relax->problem->services[relax->problem->nodes[node].service];
+}
+
+/* The rate of all demands that <node> could answer. */
+static double demand_near(const struct plan_relax *relax, uint32_t node)
+{
+    uint32_t service = relax->problem->nodes[node].service;
+    const struct plan_graph *graph = &relax->graphs[service];
+    uint32_t local = node - relax->problem->services[service].node_first;
+    int64_t rate = 0;
+    for (uint32_t i = graph->node_links[local]; i < graph->node_links[local + 1]; i++)
+        rate += graph->rates[graph->edge_demands[graph->links[i]]];
+    return REQUESTS(rate);
+}
+
+/* More replicas than answer all demands near the node are of no use to any rule. */
+static double useful_max(const struct plan_relax *relax, uint32_t column, double near)
+{
+    const struct plan_column *own = &relax->problem->columns[column];
+    const struct plan_service *service = service_of_node(relax, own->node);
+    if (own->count_min > 0 || relax->problem->nodes[own->node].replicas_min > 1 ||
+        relax->is_odd[column])
+        return own->count_max;
+    double enough = near / speed_of(relax, column, service->share_ppm);
+    uint32_t count = enough < own->count_max ? (uint32_t)enough + 1 : own->count_max;
+    return count < own->count_max ? count : own->count_max;
+}
+
+static bool has_moves(const struct plan_column *column)
+{
+    return (column->running > 0 && column->stop_usd_h > 0) || column->start_usd_h > 0;
+}
+
+static void add_column(struct plan_relax *relax, double lower, double upper, double cost)
+{
+    uint32_t c = relax->column_count++;
+    relax->lower[c] = lower;
+    relax->upper[c] = upper;
+    relax->cost[c] = cost;
+}
+
+/* Columns that a rule may want more of than answers demands: spot bounded by the others, say. */
+static void mark_odd(struct plan_relax *relax)
+{
+    for (uint32_t r = 0; r < relax->problem->row_count; r++) {
+        const struct plan_row *row = &relax->problem->rows[r];
+        for (uint32_t i = 0; i < row->term_count; i++)
+            if (row->terms[i].factor < 0 || row->lower > -PLAN_LP_INFINITY)
+                relax->is_odd[row->terms[i].column] = true;
+    }
+}
+
+static void make_columns(struct plan_relax *relax)
+{
+    const struct plan_problem *problem = relax->problem;
+    mark_odd(relax);
+    for (uint32_t v = 0; v < problem->node_count; v++) {
+        const struct plan_node *node = &problem->nodes[v];
+        double near = demand_near(relax, v);
+        for (uint32_t i = 0; i < node->column_count; i++) {
+            uint32_t c = node->column_first + i;
+            add_column(relax, problem->columns[c].count_min, useful_max(relax, c, near),
+                       problem->columns[c].cost_usd_h);
+        }
+    }
+    relax->first_open = relax->column_count;
+    for (uint32_t v = 0; v < problem->node_count; v++)
+        add_column(relax, 0, 1, problem->nodes[v].open_usd_h);
+    relax->first_load = relax->column_count;
+    for (uint32_t v = 0; v < problem->node_count; v++)
+        add_column(relax, 0, demand_near(relax, v), 3600 * problem->nodes[v].egress_usd);
+    for (uint32_t d = 0; d < problem->demand_count; d++) {
+        const struct plan_demand *demand = &problem->demands[d];
+        bool is_soft = demand->unmet_usd < PLAN_LP_INFINITY;
+        relax->unmet_columns[d] = is_soft ? relax->column_count : PLAN_NONE;
+        if (is_soft)
+            add_column(relax, 0, REQUESTS(demand->rate), 3600 * demand->unmet_usd);
+    }
+    for (uint32_t c = 0; c < problem->column_count; c++)
+        if (has_moves(&problem->columns[c])) {
+            add_column(relax, 0, problem->columns[c].count_max, problem->columns[c].start_usd_h);
+            add_column(relax, 0, problem->columns[c].running, problem->columns[c].stop_usd_h);
+        }
+}
+
+/* Rows -------------------------------------------------------------------------------------- */
+
+static int32_t *starts_of(struct plan_relax *relax)
+{
+    return (int32_t *)(uintptr_t)relax->rows.starts;
+}
+
+void plan_relax_row(struct plan_relax *relax, double lower, double upper)
+{
+    uint32_t row = relax->rows.count++;
+    CHECK(row < relax->rows_max);
+    ((double *)(uintptr_t)relax->rows.lower)[row] = lower;
+    ((double *)(uintptr_t)relax->rows.upper)[row] = upper;
+    starts_of(relax)[row + 1] = starts_of(relax)[row];
+}
+
+void plan_relax_term(struct plan_relax *relax, uint32_t column, double value)
+{
+    int32_t *end = &starts_of(relax)[relax->rows.count];
+    CHECK((uint32_t)*end < relax->terms_max);
+    ((int32_t *)(uintptr_t)relax->rows.columns)[*end] = (int32_t)column;
+    ((double *)(uintptr_t)relax->rows.values)[*end] = value;
+    ++*end;
+}
+
+bool plan_relax_has_room(const struct plan_relax *relax, uint32_t terms)
+{
+    return relax->rows.count < relax->rows_max &&
+           (uint32_t)relax->rows.starts[relax->rows.count] + terms <= relax->terms_max;
+}
+
+static bool has_open(const struct plan_relax *relax, uint32_t v)
+{
+    const struct plan_node *node = &relax->problem->nodes[v];
+    return node->open_usd_h > 0 || node->replicas_min > 1;
+}
+
+static void make_node_rows(struct plan_relax *relax, uint32_t v)
+{
+    const struct plan_node *node = &relax->problem->nodes[v];
+    uint32_t share_ppm = service_of_node(relax, v)->share_ppm;
+    plan_relax_row(relax, 0, PLAN_LP_INFINITY); /* (2) */
+    for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
+        plan_relax_term(relax, c, speed_of(relax, c, share_ppm));
+    plan_relax_term(relax, relax->first_load + v, -1);
+    if (!has_open(relax, v))
+        return;
+    plan_relax_row(relax, 0, PLAN_LP_INFINITY);
+    plan_relax_term(relax, relax->first_open + v, relax->upper[relax->first_load + v]);
+    plan_relax_term(relax, relax->first_load + v, -1);
+    for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++) {
+        plan_relax_row(relax, 0, PLAN_LP_INFINITY); /* (3) */
+        plan_relax_term(relax, relax->first_open + v, relax->upper[c]);
+        plan_relax_term(relax, c, -1);
+    }
+    plan_relax_row(relax, 0, PLAN_LP_INFINITY); /* an open node has replicas_min, or at least one */
+    for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
+        plan_relax_term(relax, c, 1);
+    plan_relax_term(relax, relax->first_open + v, -(double)node->replicas_min);
+}
+
+static void make_rows(struct plan_relax *relax)
+{
+    const struct plan_problem *problem = relax->problem;
+    for (uint32_t v = 0; v < problem->node_count; v++)
+        make_node_rows(relax, v);
+    relax->first_rule = relax->rows.count;
+    for (uint32_t r = 0; r < problem->row_count; r++) {
+        const struct plan_row *row = &problem->rows[r];
+        plan_relax_row(relax, row->lower, row->upper);
+        for (uint32_t i = 0; i < row->term_count; i++)
+            plan_relax_term(relax, row->terms[i].column, row->terms[i].factor);
+    }
+    uint32_t move = relax->column_count;
+    for (uint32_t c = problem->column_count; c-- > 0;) {
+        if (!has_moves(&problem->columns[c]))
+            continue;
+        move -= 2; /* n - up + down = running */
+        plan_relax_row(relax, problem->columns[c].running, problem->columns[c].running);
+        plan_relax_term(relax, c, 1);
+        plan_relax_term(relax, move, -1);
+        plan_relax_term(relax, move + 1, 1);
+    }
+}
+
+/* Cuts -------------------------------------------------------------------------------------- */
+
+bool plan_cut_opens(const struct plan_cut *cut, uint32_t node)
+{
+    return cut->opened[node / 64] >> (node % 64) & 1;
+}
+
+int64_t plan_cut_rate_near(const struct plan_graph *graph, const struct plan_cut *cut,
+                           uint32_t node)
+{
+    int64_t rate = 0;
+    for (uint32_t i = graph->node_links[node]; i < graph->node_links[node + 1]; i++) {
+        uint32_t demand = graph->edge_demands[graph->links[i]];
+        if (plan_demand_set_has(&cut->demands, demand))
+            rate += graph->rates[demand];
+    }
+    return rate;
+}
+
+static void cut_row(struct plan_relax *relax, const struct plan_cut *cut)
+{
+    const struct plan_problem *problem = relax->problem;
+    const struct plan_service *service = &problem->services[cut->service];
+    const struct plan_failure *failure =
+        cut->failure == PLAN_NONE ? NULL : &problem->failures[cut->failure];
+    plan_relax_row(relax, REQUESTS(cut->rate), PLAN_LP_INFINITY);
+    for (uint32_t i = 0; i < service->node_count; i++) {
+        const struct plan_node *node = &problem->nodes[service->node_first + i];
+        int64_t near = plan_cut_rate_near(&relax->graphs[cut->service], cut, i);
+        if (near == 0 || (failure && plan_failure_has(failure, node->region)))
+            continue;
+        if (plan_cut_opens(cut, i)) {
+            plan_relax_term(relax, relax->first_open + service->node_first + i, REQUESTS(near));
+            continue;
+        }
+        if (!failure) {
+            plan_relax_term(relax, relax->first_load + service->node_first + i, 1);
+            continue;
+        }
+        for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
+            plan_relax_term(relax, c, speed_of(relax, c, service->share_lost_ppm));
+    }
+    for (uint32_t d = 0; d < service->demand_count; d++) {
+        uint32_t unmet = relax->unmet_columns[service->demand_first + d];
+        if (plan_demand_set_has(&cut->demands, d) && unmet != PLAN_NONE)
+            plan_relax_term(relax, unmet, 1);
+    }
+}
+
+static void cut_add(struct plan_relax *relax, const struct plan_cut *cut)
+{
+    relax->cuts[relax->cut_count++] = *cut;
+    cut_row(relax, cut);
+}
+
+void plan_relax_take_cuts(struct plan_relax *relax, const struct plan_relax *whole,
+                          uint32_t service)
+{
+    for (uint32_t i = 0; i < whole->cut_count; i++) {
+        struct plan_cut cut = whole->cuts[i];
+        bool is_single = cut.failure == PLAN_NONE; /* made again at the beginning, or soon found */
+        if (cut.service != service || is_single || relax->cut_count == relax->cuts_max ||
+            !plan_relax_has_room(relax, relax->column_count))
+            continue;
+        cut.service = 0;
+        cut_add(relax, &cut);
+    }
+}
+
+static int64_t rate_of(const struct plan_graph *graph, const struct plan_demand_set *set)
+{
+    int64_t rate = 0;
+    for (uint32_t d = 0; d < graph->demand_count; d++)
+        if (plan_demand_set_has(set, d))
+            rate += graph->rates[d];
+    return rate;
+}
+
+/* The demands of <left> that hang together with its first one by common nodes move to <ret_part>.
+ */
+static void take_part(const struct plan_graph *graph, struct plan_demand_set *left,
+                      const bool *is_lost, struct plan_demand_set *ret_part)
+{
+    struct plan_demand_set part = {{0}};
+    uint32_t queue[PLAN_DEMANDS_MAX], end = 0;
+    while (!plan_demand_set_has(left, end))
+        end++;
+    queue[0] = end;
+    end = 1;
+    plan_demand_set_add(&part, queue[0]);
+    for (uint32_t at = 0; at < end; at++)
+        for (uint32_t e = graph->demand_edges[queue[at]]; e < graph->demand_edges[queue[at] + 1];
+             e++) {
+            uint32_t node = graph->edge_nodes[e];
+            for (uint32_t i = graph->node_links[node];
+                 !is_lost[node] && i < graph->node_links[node + 1]; i++) {
+                uint32_t next = graph->edge_demands[graph->links[i]];
+                if (!plan_demand_set_has(left, next) || plan_demand_set_has(&part, next))
+                    continue;
+                plan_demand_set_add(&part, next);
+                queue[end++] = next;
+            }
+        }
+    for (size_t i = 0; i < COUNT_OF(part.words); i++)
+        left->words[i] &= ~part.words[i];
+    *ret_part = part;
+}
+
+struct plan_probe {
+    uint32_t service, failure;
+    int64_t room[PLAN_NODES_MAX];
+    bool is_lost[PLAN_NODES_MAX], is_reached[PLAN_NODES_MAX];
+    int64_t limits[PLAN_DEMANDS_MAX * PLAN_NODES_MAX];
+    double value[PLAN_NODES_MAX]; /* the same as <room>, in requests per second */
+};
+
+/* Room of the nodes at the LP's solution; rounded up, so that no cut is found that rounding made.
+ * false: the failure takes nothing away. */
+static bool probe_fill(const struct plan_relax *relax, struct plan_probe *probe)
+{
+    const struct plan_problem *problem = relax->problem;
+    const struct plan_service *service = &problem->services[probe->service];
+    const struct plan_failure *failure =
+        probe->failure == PLAN_NONE ? NULL : &problem->failures[probe->failure];
+    bool takes = !failure;
+    for (uint32_t i = 0; i < service->node_count; i++) {
+        uint32_t v = service->node_first + i;
+        const struct plan_node *node = &problem->nodes[v];
+        double value = 0;
+        if (!failure)
+            value = relax->solution.x[relax->first_load + v];
+        for (uint32_t c = node->column_first;
+             failure && c < node->column_first + node->column_count; c++)
+            value += relax->solution.x[c] * speed_of(relax, c, service->share_lost_ppm);
+        probe->is_lost[i] = failure && plan_failure_has(failure, node->region);
+        if (probe->is_lost[i]) {
+            takes = takes || value > 0;
+            value = 0;
+        }
+        probe->value[i] = value > 0 ? value : 0;
+        probe->room[i] = (int64_t)(1e6 * probe->value[i]) + 1;
+        if (probe->is_lost[i])
+            probe->room[i] = 0;
+    }
+    return takes;
+}
+
+static uint32_t separate(struct plan_relax *relax, struct plan_probe *probe)
+{
+    const struct plan_service *service = &relax->problem->services[probe->service];
+    struct plan_graph *graph = &relax->graphs[probe->service];
+    struct plan_routing *routing = &relax->routings[probe->service];
+    if (!probe_fill(relax, probe))
+        return 0;
+    for (uint32_t e = 0; e < graph->edge_count; e++) {
+        uint32_t v = service->node_first + graph->edge_nodes[e];
+        double y = has_open(relax, v) ? relax->solution.x[relax->first_open + v] : 1;
+        int64_t rate = graph->rates[graph->edge_demands[e]];
+        probe->limits[e] = y < 1 ? (int64_t)((double)rate * (y > 0 ? y : 0)) + 1 : rate;
+    }
+    routing->limits = probe->limits;
+    int64_t left = plan_route_all(graph, routing, probe->room, &relax->work);
+    if (left == 0)
+        return 0;
+    struct plan_demand_set rest;
+    plan_routing_cut(graph, routing, &rest, probe->is_reached);
+    uint32_t added = 0;
+    while ((rest.words[0] | rest.words[1]) && relax->cut_count < relax->cuts_max &&
+           plan_relax_has_room(relax, relax->column_count)) {
+        struct plan_cut cut = {.service = probe->service, .failure = probe->failure};
+        take_part(graph, &rest, probe->is_lost, &cut.demands);
+        cut.rate = rate_of(graph, &cut.demands);
+        double lacks = REQUESTS(cut.rate);
+        for (uint32_t i = 0; i < service->node_count; i++) {
+            int64_t near = plan_cut_rate_near(graph, &cut, i);
+            if (near == 0 || probe->is_lost[i])
+                continue;
+            double opened =
+                REQUESTS(near) * relax->solution.x[relax->first_open + service->node_first + i];
+            bool is_opened = has_open(relax, service->node_first + i) && opened < probe->value[i];
+            if (is_opened)
+                cut.opened[i / 64] |= UINT64_C(1) << (i % 64);
+            lacks -= is_opened ? opened : probe->value[i];
+        }
+        for (uint32_t d = 0; d < service->demand_count; d++) {
+            uint32_t unmet = relax->unmet_columns[service->demand_first + d];
+            if (plan_demand_set_has(&cut.demands, d) && unmet != PLAN_NONE)
+                lacks -= relax->solution.x[unmet];
+        }
+        if (lacks <= VIOLATION_MIN * REQUESTS(cut.rate))
+            continue;
+        cut_add(relax, &cut);
+        added++;
+    }
+    return added;
+}
+
+/* The loop ---------------------------------------------------------------------------------- */
+
+static bool make_memory(struct plan_relax *relax, struct arena *arena)
+{
+    const struct plan_problem *problem = relax->problem;
+    uint32_t column_max =
+        3 * problem->column_count + 2 * problem->node_count + problem->demand_count;
+    uint32_t terms = 6 * problem->column_count + 5 * problem->node_count;
+    for (uint32_t r = 0; r < problem->row_count; r++)
+        terms += problem->rows[r].term_count;
+    relax->rows_max = 2 * problem->column_count + 4 * problem->node_count + problem->row_count +
+                      2 * relax->cuts_max;
+    relax->terms_max = terms + 3 * problem->column_count + 2 * relax->cuts_max * CUT_TERMS;
+    relax->graphs = ARENA_ARRAY(arena, struct plan_graph, problem->service_count);
+    relax->routings = ARENA_ARRAY(arena, struct plan_routing, problem->service_count);
+    relax->unmet_columns = ARENA_ARRAY(arena, uint32_t, problem->demand_count);
+    relax->lower = ARENA_ARRAY(arena, double, column_max);
+    relax->upper = ARENA_ARRAY(arena, double, column_max);
+    relax->cost = ARENA_ARRAY(arena, double, column_max);
+    relax->is_odd = ARENA_ARRAY(arena, bool, problem->column_count);
+    relax->starts = ARENA_ARRAY(arena, int32_t, relax->rows_max + column_max + 2);
+    relax->cutter = arena_take(arena, plan_cutter_size());
+    relax->probe = ARENA_NEW(arena, struct plan_probe);
+    relax->scratch = ARENA_ARRAY(arena, double, column_max);
+    relax->reduced = ARENA_ARRAY(arena, double, column_max);
+    relax->cuts = ARENA_ARRAY(arena, struct plan_cut, relax->cuts_max);
+    relax->rows = (struct plan_lp_rows){.starts = ARENA_ARRAY(arena, int32_t, relax->rows_max + 1),
+                                        .columns = ARENA_ARRAY(arena, int32_t, relax->terms_max),
+                                        .values = ARENA_ARRAY(arena, double, relax->terms_max),
+                                        .lower = ARENA_ARRAY(arena, double, relax->rows_max),
+                                        .upper = ARENA_ARRAY(arena, double, relax->rows_max)};
+    bool is_whole = !arena->is_overflown;
+    for (uint32_t s = 0; is_whole && s < problem->service_count; s++)
+        is_whole = plan_graph_init(&relax->graphs[s], problem, s, arena) &&
+                   plan_routing_init(&relax->routings[s], &relax->graphs[s], arena);
+    return is_whole;
+}
+
+/* Hands the rows that the library does not have on to it. */
+static void send_rows(struct plan_relax *relax)
+{
+    const struct plan_lp_rows *all = &relax->rows;
+    uint32_t first = relax->sent;
+    int32_t *starts = relax->starts;
+    for (uint32_t i = first; i <= all->count; i++)
+        starts[i - first] = all->starts[i] - all->starts[first];
+    struct plan_lp_rows rows = {.count = all->count - first,
+                                .starts = starts,
+                                .columns = all->columns + all->starts[first],
+                                .values = all->values + all->starts[first],
+                                .lower = all->lower + first,
+                                .upper = all->upper + first};
+    if (rows.count > 0)
+        relax->api->add_rows(relax->lp, &rows);
+    relax->sent = all->count;
+}
+
+static void single_cuts(struct plan_relax *relax)
+{
+    for (uint32_t s = 0; s < relax->problem->service_count; s++) {
+        struct plan_cut all = {.service = s, .failure = PLAN_NONE};
+        for (uint32_t d = 0; d < relax->graphs[s].demand_count; d++) {
+            struct plan_cut cut = {.service = s, .failure = PLAN_NONE};
+            plan_demand_set_add(&cut.demands, d);
+            plan_demand_set_add(&all.demands, d);
+            cut.rate = relax->graphs[s].rates[d];
+            cut_add(relax, &cut);
+        }
+        all.rate = rate_of(&relax->graphs[s], &all.demands);
+        cut_add(relax, &all);
+    }
+}
+
+enum err plan_relax_begin(struct plan_relax *relax, const struct plan_problem *problem,
+                          const struct plan_lp_api *api, uint32_t cuts_max, struct arena *arena)
+{
+    *relax = (struct plan_relax){.problem = problem, .api = api, .cuts_max = cuts_max};
+    if (!make_memory(relax, arena))
+        return ERR_MEMORY;
+    make_columns(relax);
+    make_rows(relax);
+    relax->first_cut = relax->rows.count;
+    single_cuts(relax);
+    struct plan_lp_matrix empty = {.column_count = relax->column_count,
+                                   .starts = relax->starts, /* all zero yet */
+                                   .indices = relax->starts,
+                                   .values = relax->rows.values,
+                                   .lower = relax->lower,
+                                   .upper = relax->upper,
+                                   .cost = relax->cost,
+                                   .row_lower = relax->rows.lower,
+                                   .row_upper = relax->rows.upper};
+    relax->lp = api->create(&empty);
+    if (relax->lp)
+        send_rows(relax);
+    return relax->lp ? ERR_OK : ERR_MEMORY;
+}
+
+void plan_relax_end(struct plan_relax *relax)
+{
+    if (relax->lp)
+        relax->api->destroy(relax->lp);
+    relax->lp = NULL;
+}
+
+static uint32_t separate_all(struct plan_relax *relax)
+{
+    struct plan_probe *probe = relax->probe;
+    uint32_t added = 0;
+    for (uint32_t s = 0; s < relax->problem->service_count; s++) {
+        probe->service = s;
+        probe->failure = PLAN_NONE;
+        added += separate(relax, probe);
+        for (uint32_t f = 0; f < relax->problem->failure_count; f++) {
+            probe->failure = f;
+            added += separate(relax, probe);
+        }
+    }
+    return added;
+}
+
+enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds, bool (*is_over)(void *),
+                          void *context)
+{
+    for (uint32_t round = 0;; round++) {
+        send_rows(relax);
+        relax->api->solve(relax->lp, ITERATIONS_MAX, &relax->solution);
+        relax->work += (uint64_t)relax->solution.iterations * WORK_OF_ITERATION;
+        if (relax->solution.status == PLAN_LP_INFEASIBLE)
+            return ERR_VALUE;
+        if (relax->solution.status != PLAN_LP_OPTIMAL)
+            return ERR_UNSUPPORTED;
+        if (round >= rounds || (is_over && is_over(context)))
+            return ERR_OK;
+        if (separate_all(relax) == 0)
+            return ERR_OK;
+    }
+}
+
+void plan_relax_purge(struct plan_relax *relax)
+{
+    struct plan_lp_rows *rows = &relax->rows;
+    int32_t *gone = relax->starts, *starts = starts_of(relax);
+    double *lower = (double *)(uintptr_t)rows->lower, *upper = (double *)(uintptr_t)rows->upper;
+    uint32_t count = 0, kept = relax->first_cut;
+    CHECK(relax->sent == rows->count && relax->solution.status == PLAN_LP_OPTIMAL);
+    for (uint32_t r = relax->first_cut; r < rows->count; r++) {
+        double value = 0;
+        for (int32_t i = rows->starts[r]; i < rows->starts[r + 1]; i++)
+            value += rows->values[i] * relax->solution.x[rows->columns[i]];
+        if (value - rows->lower[r] > 1e-6 * (1 + __builtin_fabs(rows->lower[r]))) {
+            gone[count++] = (int32_t)r;
+            continue;
+        }
+        int32_t from = rows->starts[r], size = rows->starts[r + 1] - from, to = starts[kept];
+        memmove((int32_t *)(uintptr_t)rows->columns + to, rows->columns + from,
+                (size_t)size * sizeof *rows->columns);
+        memmove((double *)(uintptr_t)rows->values + to, rows->values + from,
+                (size_t)size * sizeof *rows->values);
+        lower[kept] = lower[r];
+        upper[kept] = upper[r];
+        starts[++kept] = to + size;
+    }
+    rows->count = relax->sent = kept;
+    if (count > 0)
+        relax->api->delete_rows(relax->lp, count, gone);
+}
+
+double plan_relax_bound(const struct plan_relax *relax)
+{
+    /* Lagrangian bound of any row prices: sum of price x side + each column at its better bound. */
+    const struct plan_lp_rows *rows = &relax->rows;
+    double bound = 0, size = 0;
+    double *reduced = relax->reduced;
+    memcpy(reduced, relax->cost, relax->column_count * sizeof *reduced);
+    for (uint32_t r = 0; r < rows->count; r++) {
+        double price = relax->solution.duals[r];
+        double side = price > 0 ? rows->lower[r] : rows->upper[r];
+        if (price == 0 || side <= -PLAN_LP_INFINITY || side >= PLAN_LP_INFINITY)
+            continue; /* a price of the wrong sign: taken for zero */
+        bound += price * side;
+        size += __builtin_fabs(price * side);
+        for (int32_t i = rows->starts[r]; i < rows->starts[r + 1]; i++)
+            reduced[rows->columns[i]] -= price * rows->values[i];
+    }
+    for (uint32_t c = 0; c < relax->column_count; c++) {
+        double part = reduced[c] * (reduced[c] > 0 ? relax->lower[c] : relax->upper[c]);
+        bound += part;
+        size += __builtin_fabs(part);
+    }
+    return bound - 1e-12 * size; /* more than the rounding of so many sums */
+}

@@ -1,0 +1,95 @@
+/* relax.h: the linear relaxation of problem.h, whose optimum no plan can undercut.
+ *
+ * Columns: n of each column, y and load of each node, unmet of each demand that may stay
+ * unanswered, moves of each column that runs or costs to start. There are no flow columns: a load
+ * vector (and, after a loss, the capacities that are left) can be routed if and only if Hall's
+ * condition holds for every set of demands, and the rows for that are found one by one, by a
+ * max-flow of each service and failure at the LP's own solution (routing.h). The flow from demand d
+ * to node v is at most rate[d] y[v], so that a row may count a node by its y instead of its room.
+ * All rows hold for every feasible plan, so that the bound is valid at any time; at the end of the
+ * loop it is that of the LP with one set of flow columns for each failure, at a hundredth of its
+ * size.
+ *
+ * The bound is computed from the duals with clipped signs and does not rest on the library's
+ * tolerances: plan_relax_bound(). */
+#ifndef PLAN_RELAX_H
+#define PLAN_RELAX_H
+
+#include "plan/lp.h"
+#include "plan/routing.h"
+
+struct plan_cut {
+    uint32_t service, failure; /* PLAN_NONE: nothing is lost */
+    struct plan_demand_set demands;
+    uint64_t opened[PLAN_NODES_MAX / 64]; /* nodes that count by y: rate of their demands x y */
+    int64_t rate;                         /* of all demands */
+};
+
+struct plan_probe;
+struct plan_cutter;
+
+struct plan_relax {
+    const struct plan_problem *problem;
+    const struct plan_lp_api *api;
+    struct plan_lp *lp;
+    struct plan_graph *graphs;     /* of each service */
+    struct plan_routing *routings; /* scratch of each service */
+    uint32_t column_count;         /* of the programme */
+    uint32_t first_open, first_load;
+    uint32_t first_cut;           /* row: cuts begin */
+    uint32_t first_rule;          /* row of the problem's first row */
+    uint32_t *unmet_columns;      /* of each demand; PLAN_NONE: hard */
+    double *lower, *upper, *cost; /* of each column */
+    struct plan_lp_rows rows;     /* a copy of all that the library has */
+    uint32_t rows_max, terms_max;
+    bool *is_odd;    /* of each column */
+    int32_t *starts; /* scratch */
+    struct plan_probe *probe;
+    struct plan_cutter *cutter;
+    double *scratch, *reduced; /* scratch, of each column */
+    struct plan_cut *cuts;
+    uint32_t cut_count, cuts_max, rounding_count;
+    uint32_t sent; /* rows that the library has */
+    struct plan_lp_solution solution;
+    uint64_t work;
+};
+
+/* ERR_MEMORY: the arena is too small. plan_relax_end() frees what the library holds. */
+MUST_USE enum err plan_relax_begin(struct plan_relax *relax, const struct plan_problem *problem,
+                                   const struct plan_lp_api *api, uint32_t cuts_max,
+                                   struct arena *arena);
+void plan_relax_end(struct plan_relax *relax);
+
+/* Solves, adds the cuts that the solution violates, and so on until there are none or <rounds> are
+ * over or <is_over> says so. ERR_VALUE: no plan exists (infeasible). */
+MUST_USE enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds,
+                                   bool (*is_over)(void *), void *context);
+
+size_t plan_cutter_size(void);
+
+/* <relax> is of one service alone: the Hall cuts that <whole> found for it. */
+void plan_relax_take_cuts(struct plan_relax *relax, const struct plan_relax *whole,
+                          uint32_t service);
+
+bool plan_cut_opens(const struct plan_cut *cut, uint32_t node);
+
+/* The rate of the cut's demands near a node of the service. */
+int64_t plan_cut_rate_near(const struct plan_graph *graph, const struct plan_cut *cut,
+                           uint32_t node);
+
+/* One round of rounding cuts (cut.c) at the last solution: the number of rows that were added. */
+uint32_t plan_relax_round_cuts(struct plan_relax *relax);
+
+/* For cut.c: a row of the programme, term by term, and whether there is room for another. */
+bool plan_relax_has_room(const struct plan_relax *relax, uint32_t terms);
+void plan_relax_row(struct plan_relax *relax, double lower, double upper);
+void plan_relax_term(struct plan_relax *relax, uint32_t column, double value);
+
+/* Cuts that the last solution does not lean on go, from the library too. They can be found again.
+ */
+void plan_relax_purge(struct plan_relax *relax);
+
+/* A valid lower bound on the cost of every plan, from the last duals; rounded towards below. */
+double plan_relax_bound(const struct plan_relax *relax);
+
+#endif

@@ -1,0 +1,38 @@
+/* solve.h: the best plan within a given effort, and a bound that proves how good it is.
+ *
+ * The search is bounded by counted work, so that the same problem gives the same answer bit for bit
+ * with one build and one LP library; a clock only stops it earlier, and then the answer says so.
+ *
+ * Sources and measurements: docs/plan.md. */
+#ifndef PLAN_SOLVE_H
+#define PLAN_SOLVE_H
+
+#include "plan/answer.h"
+#include "plan/lp.h"
+
+enum plan_status { PLAN_OPTIMAL, PLAN_FEASIBLE, PLAN_INFEASIBLE, PLAN_NOTHING_FOUND };
+enum plan_stop { PLAN_STOP_GAP, PLAN_STOP_WORK, PLAN_STOP_TIME, PLAN_STOP_DONE };
+
+struct plan_limits {
+    double gap;    /* stop at (cost - bound) / cost <= gap; 0: only when proven optimal */
+    uint64_t work; /* units: simplex iterations times 1000, cells of a max-flow; 0: no limit */
+    bool (*is_over)(void *context); /* asked now and then; NULL: never */
+    void *context;
+};
+
+struct plan_result {
+    enum plan_status status;
+    enum plan_stop stop;
+    struct plan_answer answer;      /* status OPTIMAL or FEASIBLE */
+    double bound_usd_h, root_usd_h; /* of every plan; of the LP without cuts by rounding */
+    uint64_t work;
+    uint32_t cuts, nodes; /* Hall cuts and others; of branch and bound */
+};
+
+/* Memory comes from <arena> (and the library's own); ERR_MEMORY when it is too small. <warm>: a
+ * plan to begin with, or NULL. */
+MUST_USE enum err plan_solve(const struct plan_problem *problem, const struct plan_lp_api *lp,
+                             const struct plan_limits *limits, const struct plan_answer *warm,
+                             struct arena *arena, struct plan_result *ret_result, struct text *why);
+
+#endif

@@ -1,0 +1,261 @@
+/* The planner beside enumeration: every plan of small problems is tried, feasibility decided by
+ * looking at each set of demands, and the best must be what plan_solve() finds and proves. It is an
+ * _io test because the LP library is opened. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/check.h"
+#include "base/rng.h"
+#include "plan/solve.h"
+
+enum {
+    SERVICES = 2,
+    REGIONS = 3,
+    SKUS = 2,
+    ZONES = 3,
+    COLUMNS = REGIONS * SKUS, /* of a service */
+    MOST = 2,                 /* replicas of a column */
+    PLANS = 729,              /* (MOST + 1) ^ COLUMNS */
+    ROUNDS = 60
+};
+
+static char memory[64 << 20];
+static struct plan_lp_api lp;
+
+struct bed {
+    struct plan_problem problem;
+    struct plan_service services[SERVICES];
+    struct plan_region regions[REGIONS];
+    struct plan_node nodes[SERVICES * REGIONS];
+    struct plan_column columns[SERVICES * COLUMNS];
+    struct plan_demand demands[SERVICES * ZONES];
+    uint32_t near[SERVICES * ZONES][REGIONS];
+    struct plan_row rows[REGIONS * SKUS];
+    struct plan_term terms[REGIONS * SKUS][SERVICES];
+    struct plan_failure failures[REGIONS];
+    uint32_t lost[REGIONS];
+};
+
+static void draw(struct bed *bed, struct rng *rng)
+{
+    memset(bed, 0, sizeof *bed);
+    for (uint32_t s = 0; s < SERVICES; s++) {
+        bed->services[s] = (struct plan_service){.name = SPAN_LITERAL("service"),
+                                                 .node_first = s * REGIONS,
+                                                 .node_count = REGIONS,
+                                                 .column_first = s * COLUMNS,
+                                                 .column_count = COLUMNS,
+                                                 .demand_first = s * ZONES,
+                                                 .demand_count = ZONES,
+                                                 .share_ppm = 750000,
+                                                 .share_lost_ppm = 950000};
+        for (uint32_t r = 0; r < REGIONS; r++)
+            bed->nodes[s * REGIONS + r] =
+                (struct plan_node){.service = s,
+                                   .region = r,
+                                   .column_first = s * COLUMNS + r * SKUS,
+                                   .column_count = SKUS,
+                                   .replicas_min = 1,
+                                   .open_usd_h = 0.1 * (double)rng_below(rng, 10)};
+        for (uint32_t i = 0; i < COLUMNS; i++)
+            bed->columns[s * COLUMNS + i] =
+                (struct plan_column){.node = s * REGIONS + i / SKUS,
+                                     .sku = (uint16_t)(i % SKUS),
+                                     .speed = i % SKUS ? 7000000 : 3000000,
+                                     .cost_usd_h = (i % SKUS ? 2.0 : 1.0) + rng_unit(rng),
+                                     .count_max = MOST};
+        for (uint32_t z = 0; z < ZONES; z++) {
+            struct plan_demand *demand = &bed->demands[s * ZONES + z];
+            *demand = (struct plan_demand){.service = s,
+                                           .rate = 500000 + (int64_t)rng_below(rng, 3000000),
+                                           .unmet_usd = INFINITY,
+                                           .nodes = bed->near[s * ZONES + z]};
+            uint32_t but = (uint32_t)rng_below(rng, REGIONS + 1);
+            for (uint32_t r = 0; r < REGIONS; r++)
+                if (r != but)
+                    bed->near[s * ZONES + z][demand->node_count++] = s * REGIONS + r;
+        }
+    }
+    for (uint32_t i = 0; i < COLUMNS; i++) {
+        for (uint32_t s = 0; s < SERVICES; s++)
+            bed->terms[i][s] = (struct plan_term){s * COLUMNS + i, 1};
+        bed->rows[i] = (struct plan_row){.rule = PLAN_RULE_STOCK,
+                                         .name = SPAN_LITERAL("stock"),
+                                         .lower = -PLAN_LP_INFINITY,
+                                         .upper = 1 + (double)rng_below(rng, 3),
+                                         .terms = bed->terms[i],
+                                         .term_count = SERVICES};
+    }
+    for (uint32_t r = 0; r < REGIONS; r++) {
+        bed->lost[r] = r;
+        bed->regions[r].name = SPAN_LITERAL("region");
+        bed->failures[r] = (struct plan_failure){SPAN_LITERAL("loss"), &bed->lost[r], 1};
+    }
+    bed->problem = (struct plan_problem){.service_count = SERVICES,
+                                         .region_count = REGIONS,
+                                         .sku_count = SKUS,
+                                         .zone_count = ZONES,
+                                         .node_count = SERVICES * REGIONS,
+                                         .demand_count = SERVICES * ZONES,
+                                         .column_count = SERVICES * COLUMNS,
+                                         .row_count = COLUMNS,
+                                         .failure_count = REGIONS,
+                                         .services = bed->services,
+                                         .regions = bed->regions,
+                                         .nodes = bed->nodes,
+                                         .demands = bed->demands,
+                                         .columns = bed->columns,
+                                         .rows = bed->rows,
+                                         .failures = bed->failures};
+}
+
+/* Hall's condition for each set of demands, each loss, and without one. */
+static bool holds(const struct bed *bed, uint32_t service, const uint32_t *counts)
+{
+    for (uint32_t set = 1; set < 1U << ZONES; set++)
+        for (uint32_t lost = 0; lost <= REGIONS; lost++) {
+            int64_t rate = 0, room = 0;
+            bool is_near[REGIONS] = {false};
+            for (uint32_t z = 0; z < ZONES; z++) {
+                const struct plan_demand *demand = &bed->demands[service * ZONES + z];
+                rate += set >> z & 1 ? demand->rate : 0;
+                for (uint32_t i = 0; set >> z & 1 && i < demand->node_count; i++)
+                    is_near[demand->nodes[i] - service * REGIONS] = true;
+            }
+            for (uint32_t r = 0; r < REGIONS; r++)
+                if (is_near[r] && r != lost)
+                    room += (3000000 * (int64_t)counts[r * SKUS] +
+                             7000000 * (int64_t)counts[r * SKUS + 1]) *
+                            (lost < REGIONS ? 95 : 75) / 100;
+            if (room < rate)
+                return false;
+        }
+    return true;
+}
+
+static double price(const struct bed *bed, uint32_t service, const uint32_t *counts)
+{
+    double cost = 0;
+    for (uint32_t i = 0; i < COLUMNS; i++)
+        cost += counts[i] * bed->columns[service * COLUMNS + i].cost_usd_h;
+    for (uint32_t r = 0; r < REGIONS; r++)
+        if (counts[r * SKUS] + counts[r * SKUS + 1] > 0)
+            cost += bed->nodes[service * REGIONS + r].open_usd_h;
+    return cost;
+}
+
+struct plan {
+    uint32_t counts[COLUMNS];
+    double cost;
+};
+
+static uint32_t all_plans(const struct bed *bed, uint32_t service, struct plan *plans)
+{
+    uint32_t count = 0;
+    for (uint32_t code = 0; code < PLANS; code++) {
+        struct plan *plan = &plans[count];
+        for (uint32_t i = 0, rest = code; i < COLUMNS; i++, rest /= MOST + 1)
+            plan->counts[i] = rest % (MOST + 1);
+        plan->cost = price(bed, service, plan->counts);
+        count += holds(bed, service, plan->counts);
+    }
+    return count;
+}
+
+static double best_by_enumeration(const struct bed *bed)
+{
+    static struct plan plans[SERVICES][PLANS + 1];
+    uint32_t first = all_plans(bed, 0, plans[0]), second = all_plans(bed, 1, plans[1]);
+    double best = INFINITY;
+    for (uint32_t a = 0; a < first; a++)
+        for (uint32_t b = 0; b < second; b++) {
+            double cost = plans[0][a].cost + plans[1][b].cost;
+            bool fits = cost < best;
+            for (uint32_t i = 0; fits && i < COLUMNS; i++)
+                fits = plans[0][a].counts[i] + plans[1][b].counts[i] <= bed->rows[i].upper;
+            best = fits ? cost : best;
+        }
+    return best;
+}
+
+static void the_best_of_all_plans_is_found_and_no_bound_is_above_it(void **state)
+{
+    (void)state;
+    static struct bed bed;
+    struct rng rng;
+    rng_init(&rng, 3);
+    unsigned solved = 0, best_found = 0;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        draw(&bed, &rng);
+        double best = best_by_enumeration(&bed);
+        char reason[256];
+        struct text why;
+        text_init(&why, reason, sizeof reason);
+        if (plan_problem_check(&bed.problem, &why))
+            fail_msg("%s", reason);
+        struct arena arena;
+        arena_init(&arena, memory, sizeof memory);
+        struct plan_limits limits = {.work = 20 * 1000 * 1000};
+        struct plan_result result;
+        if (plan_solve(&bed.problem, &lp, &limits, NULL, &arena, &result, &why))
+            fail_msg("%s", reason);
+        if (isinf(best)) {
+            assert_int_not_equal(result.status, PLAN_OPTIMAL);
+            assert_int_not_equal(result.status, PLAN_FEASIBLE);
+            continue;
+        }
+        assert_true(result.bound_usd_h <= best * (1 + 1e-9));
+        if (result.status == PLAN_NOTHING_FOUND)
+            continue;
+        solved++;
+        assert_true(result.answer.cost_usd_h >= best * (1 - 1e-9));
+        best_found += result.answer.cost_usd_h <= best * (1 + 1e-9);
+    }
+    assert_in_range(solved, ROUNDS / 2, ROUNDS);
+    assert_in_range(best_found, solved * 9 / 10, solved);
+}
+
+static void the_same_problem_gives_the_same_plan(void **state)
+{
+    (void)state;
+    static struct bed bed;
+    static uint32_t counts[SERVICES * COLUMNS];
+    struct rng rng;
+    rng_init(&rng, 8);
+    draw(&bed, &rng);
+    for (unsigned round = 0; round < 2; round++) {
+        struct arena arena;
+        arena_init(&arena, memory, sizeof memory);
+        struct plan_limits limits = {.work = 5 * 1000 * 1000};
+        struct plan_result result;
+        assert_int_equal(plan_solve(&bed.problem, &lp, &limits, NULL, &arena, &result, NULL),
+                         ERR_OK);
+        assert_non_null(result.answer.counts);
+        if (round == 0)
+            memcpy(counts, result.answer.counts, sizeof counts);
+        else
+            assert_memory_equal(counts, result.answer.counts, sizeof counts);
+    }
+}
+
+int main(void)
+{
+    char reason[256];
+    struct text why;
+    text_init(&why, reason, sizeof reason);
+    if (plan_lp_clp_open(&lp, &why)) {
+        print_message("SKIPPED: %s\n", reason);
+        return 0;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_best_of_all_plans_is_found_and_no_bound_is_above_it),
+        cmocka_unit_test(the_same_problem_gives_the_same_plan),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

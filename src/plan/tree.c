@@ -1,0 +1,375 @@
+#include "plan/tree.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/check.h"
+
+enum { CUTS_OF_A_TREE = 1536, ROUNDS_AT_ROOT = 3, CLOSE_ROUNDS = 60, ROUND_EVERY = 8 };
+
+#define WHOLE_WITHIN 1e-6 /* a value this near to a whole number is one */
+#define WORTH        1e-7 /* share of the cost that a leaf must promise to save */
+
+/* The part ---------------------------------------------------------------------------------- */
+
+static bool make_rows(struct plan_tree *tree, const struct plan_problem *whole, struct arena *arena)
+{
+    struct plan_row *rows = ARENA_ARRAY(arena, struct plan_row, whole->row_count);
+    uint32_t count = 0;
+    for (uint32_t r = 0; rows && r < whole->row_count; r++) {
+        const struct plan_row *row = &whole->rows[r];
+        uint32_t first = row->term_count > 0 ? row->terms[0].column : 0;
+        if (!plan_row_is_of_one_service(whole, row) ||
+            whole->nodes[whole->columns[first].node].service != tree->service)
+            continue;
+        struct plan_term *terms = ARENA_ARRAY(arena, struct plan_term, row->term_count);
+        for (uint32_t i = 0; terms && i < row->term_count; i++)
+            terms[i] =
+                (struct plan_term){row->terms[i].column - tree->column_first, row->terms[i].factor};
+        rows[count] = *row;
+        rows[count++].terms = terms;
+    }
+    tree->part.rows = rows;
+    tree->part.row_count = count;
+    return !arena->is_overflown;
+}
+
+static bool make_part(struct plan_tree *tree, const struct plan_problem *whole,
+                      const double *prices, struct arena *arena)
+{
+    const struct plan_service *own = &whole->services[tree->service];
+    struct plan_service *service = ARENA_NEW(arena, struct plan_service);
+    struct plan_node *nodes = ARENA_ARRAY(arena, struct plan_node, own->node_count);
+    struct plan_column *columns = ARENA_ARRAY(arena, struct plan_column, own->column_count);
+    struct plan_demand *demands = ARENA_ARRAY(arena, struct plan_demand, own->demand_count);
+    if (arena->is_overflown)
+        return false;
+    memcpy(nodes, whole->nodes + own->node_first, own->node_count * sizeof *nodes);
+    memcpy(columns, whole->columns + own->column_first, own->column_count * sizeof *columns);
+    memcpy(demands, whole->demands + own->demand_first, own->demand_count * sizeof *demands);
+    *service = *own;
+    service->node_first = service->column_first = service->demand_first = 0;
+    for (uint32_t v = 0; v < own->node_count; v++) {
+        nodes[v].service = 0;
+        nodes[v].column_first -= own->column_first;
+    }
+    for (uint32_t c = 0; c < own->column_count; c++)
+        columns[c].node -= own->node_first;
+    for (uint32_t r = 0; r < whole->row_count; r++)
+        for (uint32_t i = 0; prices[r] != 0 && i < whole->rows[r].term_count; i++) {
+            const struct plan_term *term = &whole->rows[r].terms[i];
+            if (term->column >= own->column_first &&
+                term->column < own->column_first + own->column_count)
+                columns[term->column - own->column_first].cost_usd_h -= prices[r] * term->factor;
+        }
+    for (uint32_t d = 0; d < own->demand_count; d++) {
+        uint32_t *near = ARENA_ARRAY(arena, uint32_t, demands[d].node_count);
+        for (uint32_t i = 0; near && i < demands[d].node_count; i++)
+            near[i] = demands[d].nodes[i] - own->node_first;
+        demands[d].nodes = near;
+        demands[d].service = 0;
+    }
+    tree->part = *whole;
+    tree->part.service_count = 1;
+    tree->part.node_count = own->node_count;
+    tree->part.column_count = own->column_count;
+    tree->part.demand_count = own->demand_count;
+    tree->part.services = service;
+    tree->part.nodes = nodes;
+    tree->part.columns = columns;
+    tree->part.demands = demands;
+    return make_rows(tree, whole, arena);
+}
+
+enum err plan_tree_begin(struct plan_tree *tree, const struct plan_relax *whole, uint32_t service,
+                         const double *prices, struct arena *arena)
+{
+    *tree = (struct plan_tree){.service = service,
+                               .column_first = whole->problem->services[service].column_first,
+                               .best_usd_h = INFINITY,
+                               .closed_usd_h = INFINITY,
+                               .tight_usd_h = INFINITY,
+                               .root_usd_h = -INFINITY,
+                               .bound_usd_h = -INFINITY};
+    if (!make_part(tree, whole->problem, prices, arena))
+        return ERR_MEMORY;
+    enum err err = plan_relax_begin(&tree->relax, &tree->part, whole->api, CUTS_OF_A_TREE, arena);
+    if (err)
+        return err;
+    uint32_t count = tree->relax.column_count;
+    tree->root_lower = ARENA_ARRAY(arena, double, count);
+    tree->root_upper = ARENA_ARRAY(arena, double, count);
+    tree->root_reduced = ARENA_ARRAY(arena, double, count);
+    for (unsigned i = 0; i < 2; i++) {
+        tree->sums[i] = ARENA_ARRAY(arena, double, count);
+        tree->seen[i] = ARENA_ARRAY(arena, uint32_t, count);
+    }
+    tree->leaves = ARENA_ARRAY(arena, struct plan_leaf, TREE_LEAVES_MAX);
+    tree->heap = ARENA_ARRAY(arena, uint32_t, TREE_LEAVES_MAX);
+    if (arena->is_overflown)
+        return ERR_MEMORY;
+    memcpy(tree->root_lower, tree->relax.lower, count * sizeof(double));
+    memcpy(tree->root_upper, tree->relax.upper, count * sizeof(double));
+    plan_relax_take_cuts(&tree->relax, whole, service);
+    tree->leaves[0] = (struct plan_leaf){.parent = PLAN_NONE, .bound = -INFINITY};
+    tree->leaf_count = tree->heap_count = 1;
+    return ERR_OK;
+}
+
+void plan_tree_end(struct plan_tree *tree)
+{
+    plan_relax_end(&tree->relax);
+}
+
+/* The heap ---------------------------------------------------------------------------------- */
+
+static bool is_before(const struct plan_tree *tree, uint32_t a, uint32_t b)
+{
+    return tree->leaves[a].bound < tree->leaves[b].bound;
+}
+
+static void heap_push(struct plan_tree *tree, uint32_t leaf)
+{
+    uint32_t at = tree->heap_count++;
+    for (; at > 0 && is_before(tree, leaf, tree->heap[(at - 1) / 2]); at = (at - 1) / 2)
+        tree->heap[at] = tree->heap[(at - 1) / 2];
+    tree->heap[at] = leaf;
+}
+
+static uint32_t heap_pop(struct plan_tree *tree)
+{
+    uint32_t first = tree->heap[0], last = tree->heap[--tree->heap_count], at = 0;
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child >= tree->heap_count)
+            break;
+        if (child + 1 < tree->heap_count &&
+            is_before(tree, tree->heap[child + 1], tree->heap[child]))
+            child++;
+        if (!is_before(tree, tree->heap[child], last))
+            break;
+        tree->heap[at] = tree->heap[child];
+        at = child;
+    }
+    tree->heap[at] = last;
+    return first;
+}
+
+/* Leaves ------------------------------------------------------------------------------------ */
+
+static void set_bound(struct plan_tree *tree, uint32_t column, double lower, double upper)
+{
+    if (tree->relax.lower[column] == lower && tree->relax.upper[column] == upper)
+        return;
+    tree->relax.lower[column] = lower;
+    tree->relax.upper[column] = upper;
+    tree->relax.api->set_bounds(tree->relax.lp, column, lower, upper);
+}
+
+/* Bounds of the leaf: those of the root, and what each branching on the way says. */
+static void enter(struct plan_tree *tree, uint32_t leaf)
+{
+    double *lower = tree->relax.reduced; /* scratch until the next bound */
+    struct plan_relax *relax = &tree->relax;
+    for (uint32_t c = 0; c < relax->column_count; c++)
+        lower[c] = tree->root_lower[c];
+    double *upper = relax->scratch;
+    memcpy(upper, tree->root_upper, relax->column_count * sizeof *upper);
+    for (uint32_t i = leaf; tree->leaves[i].parent != PLAN_NONE; i = tree->leaves[i].parent) {
+        const struct plan_leaf *step = &tree->leaves[i];
+        if (step->is_upper && step->value < upper[step->column])
+            upper[step->column] = step->value;
+        if (!step->is_upper && step->value > lower[step->column])
+            lower[step->column] = step->value;
+    }
+    for (uint32_t c = 0; c < relax->column_count; c++)
+        set_bound(tree, c, lower[c], upper[c]);
+}
+
+static double fraction_of(double value)
+{
+    double part = value - floor(value);
+    return part < WHOLE_WITHIN || part > 1 - WHOLE_WITHIN ? 0 : part;
+}
+
+static double gain_of(const struct plan_tree *tree, uint32_t column, bool is_up, double part)
+{
+    uint32_t seen = tree->seen[is_up][column];
+    double unit = seen ? tree->sums[is_up][column] / seen : tree->relax.cost[column];
+    return (unit > 1e-9 ? unit : 1e-9) * (is_up ? 1 - part : part);
+}
+
+/* The column to branch on; PLAN_NONE: all are whole. */
+static uint32_t choose(const struct plan_tree *tree)
+{
+    const struct plan_relax *relax = &tree->relax;
+    uint32_t best = PLAN_NONE;
+    double best_score = 0;
+    for (uint32_t c = 0; c < relax->first_load; c++) {
+        double part = fraction_of(relax->solution.x[c]);
+        if (part == 0 || (c >= relax->first_open && relax->cost[c] <= 0))
+            continue;
+        double score = gain_of(tree, c, false, part) * gain_of(tree, c, true, part);
+        if (score > best_score) {
+            best_score = score;
+            best = c;
+        }
+    }
+    return best;
+}
+
+static uint32_t add_leaf(struct plan_tree *tree, uint32_t parent, uint32_t column, bool is_upper,
+                         double value)
+{
+    uint32_t leaf = tree->leaf_count++;
+    tree->leaves[leaf] = (struct plan_leaf){.parent = parent,
+                                            .column = column,
+                                            .is_upper = is_upper,
+                                            .value = value,
+                                            .bound = tree->leaves[parent].bound};
+    return leaf;
+}
+
+/* What the part's plan in <place> costs at the tree's prices. */
+static double priced_cost(const struct plan_tree *tree, const struct plan_place *place)
+{
+    const struct plan_service *own = &place->problem->services[tree->service];
+    double cost = place->services[tree->service].cost_usd_h;
+    for (uint32_t i = 0; i < own->column_count; i++)
+        cost += place->counts[own->column_first + i] *
+                (tree->part.columns[i].cost_usd_h -
+                 place->problem->columns[own->column_first + i].cost_usd_h);
+    return cost;
+}
+
+static void try_rounding(struct plan_tree *tree, struct plan_place *place, double theta)
+{
+    plan_place_try(place, tree->service, tree->relax.solution.x, theta);
+    double cost = priced_cost(tree, place);
+    if (cost < tree->best_usd_h)
+        tree->best_usd_h = cost;
+}
+
+static void learn(struct plan_tree *tree, uint32_t leaf, double before)
+{
+    const struct plan_leaf *own = &tree->leaves[leaf];
+    if (own->parent == PLAN_NONE || !isfinite(before) || own->bound <= before)
+        return;
+    tree->sums[!own->is_upper][own->column] += own->bound - before;
+    tree->seen[!own->is_upper][own->column]++;
+}
+
+/* Reduced-cost fixing: a column so far from its bound at the root that the bound would pass the
+ * best known cost need not be looked at. */
+static void tighten(struct plan_tree *tree)
+{
+    double spare = tree->best_usd_h - tree->root_usd_h;
+    if (!(tree->best_usd_h < tree->tight_usd_h) || !isfinite(spare))
+        return;
+    tree->tight_usd_h = tree->best_usd_h;
+    for (uint32_t c = 0; c < tree->relax.first_load; c++) {
+        double reduced = tree->root_reduced[c];
+        if (__builtin_fabs(reduced) < 1e-9)
+            continue;
+        double steps = floor(spare / __builtin_fabs(reduced) + 1e-6);
+        double *lower = &tree->root_lower[c], *upper = &tree->root_upper[c];
+        if (reduced > 0 && *lower + steps < *upper)
+            *upper = *lower + steps;
+        if (reduced < 0 && *upper - steps > *lower)
+            *lower = *upper - steps;
+    }
+}
+
+static void note_root(struct plan_tree *tree)
+{
+    tree->root_usd_h = plan_relax_bound(&tree->relax); /* leaves the reduced costs behind */
+    memcpy(tree->root_reduced, tree->relax.reduced,
+           tree->relax.column_count * sizeof *tree->root_reduced);
+    plan_relax_purge(&tree->relax);
+}
+
+/* All values are whole: the leaf is a plan, which the rounding takes over, or nearly one. */
+static uint32_t close_leaf(struct plan_tree *tree, struct plan_place *place, uint32_t leaf,
+                           bool is_whole)
+{
+    double bound = tree->leaves[leaf].bound;
+    if (is_whole)
+        try_rounding(tree, place, 0.5);
+    if (bound < tree->best_usd_h * (1 - WORTH) && bound < tree->closed_usd_h)
+        tree->closed_usd_h = bound;
+    return PLAN_NONE;
+}
+
+/* false: the leaf can hold nothing better than what is known. */
+static bool raise_bound(struct plan_tree *tree, uint32_t leaf, double bound)
+{
+    if (bound > tree->leaves[leaf].bound)
+        tree->leaves[leaf].bound = bound;
+    return tree->leaves[leaf].bound < tree->best_usd_h * (1 - WORTH);
+}
+
+/* Solves one leaf. The child to dive into, or PLAN_NONE: the leaf is closed. */
+static uint32_t solve_leaf(struct plan_tree *tree, struct plan_place *place, uint32_t leaf,
+                           bool (*is_over)(void *), void *context)
+{
+    struct plan_relax *relax = &tree->relax;
+    bool is_root = leaf == 0;
+    double before = tree->leaves[leaf].bound;
+    enter(tree, leaf);
+    tree->solved++;
+    uint32_t column = PLAN_NONE;
+    bool is_closed = is_root; /* are Hall's sets looked for? Below, only where all is whole */
+    for (uint32_t round = 0;; round++) {
+        enum err err = plan_relax_close(relax, is_closed ? CLOSE_ROUNDS : 0, is_over, context);
+        if (err == ERR_VALUE)
+            return PLAN_NONE;
+        if (!raise_bound(tree, leaf, err ? before : plan_relax_bound(relax)))
+            return PLAN_NONE;
+        column = err ? PLAN_NONE : choose(tree);
+        if (column == PLAN_NONE && (err || is_closed))
+            return close_leaf(tree, place, leaf, err == ERR_OK);
+        is_closed = is_closed || column == PLAN_NONE;
+        bool cuts = is_root && round < ROUNDS_AT_ROOT && plan_relax_round_cuts(relax) > 0;
+        if (column != PLAN_NONE && !cuts)
+            break;
+    }
+    learn(tree, leaf, before);
+    double value = relax->solution.x[column];
+    if (is_root || tree->solved % ROUND_EVERY == 0)
+        try_rounding(tree, place, 0.1 * (double)(tree->solved / ROUND_EVERY % 10));
+    if (is_root)
+        note_root(tree);
+    uint32_t down = add_leaf(tree, leaf, column, true, floor(value));
+    uint32_t up = add_leaf(tree, leaf, column, false, floor(value) + 1);
+    bool dives_up = value - floor(value) > 0.5;
+    heap_push(tree, dives_up ? down : up);
+    return dives_up ? up : down;
+}
+
+void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t count,
+                    bool (*is_over)(void *), void *context)
+{
+    double cost = priced_cost(tree, place);
+    tree->best_usd_h = cost < tree->best_usd_h ? cost : tree->best_usd_h;
+    uint32_t leaf = PLAN_NONE;
+    for (uint32_t i = 0; i < count && !tree->is_done; i++) {
+        if (is_over && is_over(context))
+            break;
+        if (leaf == PLAN_NONE && tree->heap_count > 0)
+            leaf = heap_pop(tree);
+        if (leaf == PLAN_NONE || tree->leaves[leaf].bound >= tree->best_usd_h * (1 - WORTH) ||
+            tree->leaf_count + 2 > TREE_LEAVES_MAX) {
+            tree->is_done = true;
+            break;
+        }
+        tighten(tree);
+        leaf = solve_leaf(tree, place, leaf, is_over, context);
+    }
+    if (leaf != PLAN_NONE)
+        heap_push(tree, leaf);
+    double bound = tree->heap_count > 0 ? tree->leaves[tree->heap[0]].bound : tree->best_usd_h;
+    bound = bound < tree->closed_usd_h ? bound : tree->closed_usd_h;
+    if (bound > tree->best_usd_h * (1 - WORTH))
+        bound = tree->best_usd_h * (1 - WORTH);
+    tree->bound_usd_h = bound > tree->bound_usd_h ? bound : tree->bound_usd_h;
+}

@@ -1,0 +1,53 @@
+/* tree.h: branch and bound for one service, the common rows priced instead of kept.
+ *
+ * With prices on the rows that services share (stock, budgets), the programme falls apart: for any
+ * prices of the right sign, sum over services of bound[s] + prices x sides is a bound of the whole
+ * (Lagrange; Geoffrion, 1974), and a tree may stop anywhere, since its bound is that of its worst
+ * open leaf. Best leaf first, diving from each; branching on y, then on n, by pseudo-costs. */
+#ifndef PLAN_TREE_H
+#define PLAN_TREE_H
+
+#include "plan/place.h"
+#include "plan/relax.h"
+
+enum { TREE_LEAVES_MAX = 8192 };
+
+struct plan_leaf {
+    uint32_t parent; /* PLAN_NONE: the root */
+    uint32_t column; /* of the programme */
+    bool is_upper;
+    double value, bound;
+};
+
+struct plan_tree {
+    struct plan_problem part; /* one service, its columns at prices */
+    uint32_t service, column_first;
+    struct plan_relax relax;
+    double *root_lower, *root_upper;
+    double *root_reduced; /* reduced costs at the root, and the bound that goes with them */
+    double root_usd_h, tight_usd_h; /* the cost that the root was tightened for */
+    double *sums[2];                /* pseudo-costs down, up: gain per unit, and how often */
+    uint32_t *seen[2];
+    struct plan_leaf *leaves; /* all that were made */
+    uint32_t leaf_count;
+    uint32_t *heap; /* open ones by bound */
+    uint32_t heap_count;
+    double closed_usd_h; /* least bound of the leaves that could be neither split nor proven */
+    double best_usd_h;   /* the cheapest known at these prices */
+    double bound_usd_h;  /* of the service at these prices */
+    bool is_done;
+    uint32_t solved;
+};
+
+/* <prices> of each row of <whole> (dual signs: <= 0 for an upper side); rows of one service alone
+ * have price 0 and stay rows. Cuts of the whole's relaxation are taken over. */
+MUST_USE enum err plan_tree_begin(struct plan_tree *tree, const struct plan_relax *whole,
+                                  uint32_t service, const double *prices, struct arena *arena);
+void plan_tree_end(struct plan_tree *tree);
+
+/* Solves up to <count> leaves, with <best_usd_h> as the cost not to be exceeded; improves the plan
+ * in <place> where a leaf's rounding is better. */
+void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t count,
+                    bool (*is_over)(void *), void *context);
+
+#endif
