@@ -32,6 +32,8 @@ QUICK = 4  # clients that never wait for a text
 QUIET_S = 66  # kept connections are given up after a minute (http/client_conn_io.h)
 GROWTH_RATIO, GROWTH_MB, WHOLE_MIN = 0.10, 4.0, 0.90
 SLACK_AFTER, SLACK_UNDER_LOAD = 8, 24  # descriptors
+# A request that is by chance alone in its engine at the second kill looks guilty; more than one in ten kills is a defect.
+QUARANTINED_MAX = 0.10
 # Refusals that a good request may get while an engine is down; 504 where its deadline passed.
 REFUSALS = {429, 502, 503, 504}
 
@@ -129,6 +131,8 @@ class Client(threading.Thread):
             self.tally.add(f"{what}: whole")
         elif status in REFUSALS and is_whole:
             self.tally.add(f"{what}: {status}")
+        elif status == 422 and b'"request_quarantined"' in got and is_whole:
+            self.tally.add("quarantined")
         else:
             self.tally.complain(f"{what}: status {status}, whole {is_whole}: {got[-200:]!r}")
 
@@ -357,6 +361,8 @@ def main():
     print("\n" + "\n".join(f"{v:8d}  {k}" for k, v in sorted(tally.counts.items())))
     print(f"{len(watch.killed):8d}  engines killed; {whole} of {all_good} good requests whole")
     complaints += watch.crashes + [f"wrong: {w}" for w in tally.wrong]
+    if tally.counts["quarantined"] > QUARANTINED_MAX * len(watch.killed):
+        complaints.append(f"{tally.counts['quarantined']} requests were quarantined by {len(watch.killed)} killed engines")
     if whole < WHOLE_MIN * all_good or not all_good:
         complaints.append(f"only {whole} of {all_good} good requests got their whole answer")
     if status != 0 or took > 5.5:
