@@ -456,8 +456,8 @@ static const char *const documents[] = {
     "\"messages\":[{\"role\":\"user\",\"content\":\"Say \\\"hi\\\" "
     "\\u4f60\\ud83d\\ude00\\n\xe4\xbd\xa0"
     "\xc3\xa4\xf0\x9f\x98\x80!\"},{\"content\":[{\"text\":\"a\",\"type\":\"text\"}]}]}",
-    " { \"prompt\" : [ [ 1 , 22 ] , \"a\" , 333 ] , \"n\" : 12 , \"x\" : [ -0.5e+10 , true , null "
-    "] } ",
+    (" { \"prompt\" : [ [ 1 , 22 ] , \"a\" , 333 ] , \"n\" : 12 , \"x\" : [ -0.5e+10 , true , null "
+     "] } "),
     "{\"inputs\":[{\"name\":\"x\",\"data\":[[1.5,2],[\"\\u0041b\",false]]}],\"user\":\"u\"}",
     "{\"a\":\"\\ud83d\\u0041\"}",
     "{\"a\":\"\xe0\x80\x80\"}",
