@@ -26,7 +26,7 @@ enum { SETS_MAX = 48, SIZES_MAX = 64, TERMS_MAX = PLAN_NODES_MAX * 32, ADDED_MAX
 struct plan_cutter {
     uint32_t columns[TERMS_MAX];
     double factors[TERMS_MAX]; /* of the row, in units of its speeds */
-    double best_values[TERMS_MAX], values[TERMS_MAX];
+    double plain[TERMS_MAX], best_values[TERMS_MAX], values[TERMS_MAX];
     uint32_t count;
     double side; /* the row: sum factor x >= side */
     double best_side, best_efficacy;
@@ -163,19 +163,15 @@ static bool failure_matters(const struct plan_relax *relax, const struct plan_cu
 static void try_largest_site(struct plan_cutter *cutter, const double *x, double size,
                              double smallest)
 {
-    double base = cutter->side, factors[SIZES_MAX];
+    double base = cutter->side;
     double lift = 1 + (size - smallest) / (base + smallest) * (1 + 1e-12);
-    for (uint32_t i = 0; i < cutter->size_count; i++)
-        factors[i] = cutter->sizes[i];
+    memcpy(cutter->plain, cutter->factors, cutter->count * sizeof *cutter->plain);
     cutter->side = base + size;
     for (uint32_t i = 0; i < cutter->count; i++)
         if (cutter->factors[i] < size)
             cutter->factors[i] *= lift;
     try_divisors(cutter, x);
-    for (uint32_t i = 0; i < cutter->count; i++) /* back, exactly */
-        for (uint32_t k = 0; k < cutter->size_count && cutter->factors[i] != factors[k]; k++)
-            if (factors[k] < size && cutter->factors[i] == factors[k] * lift)
-                cutter->factors[i] = factors[k];
+    memcpy(cutter->factors, cutter->plain, cutter->count * sizeof *cutter->plain);
     cutter->side = base;
 }
 

@@ -2,7 +2,7 @@
 # End to end: the real binary on loopback with real clients. usage: test/e2e/run.sh BINARY [long]
 # Closes with one line "N passed, N failed".
 set -uo pipefail
-cd "$(dirname "$0")"
+cd "$(dirname "$0")" || exit 1
 root=$(cd ../.. && pwd)
 binary=$(cd "$root" && realpath "$1")
 shift
