@@ -9,11 +9,11 @@ all: setup build
 setup:
 	@tools/setup.sh $(LLAMA)
 
-# $(1): preset, $(2): build folder. Configured anew only when there is nothing, or when WITH_LLAMA is another.
+# $(1): preset, $(2): build folder, $(3): targets, all when empty. Configured anew only when there is nothing, or when WITH_LLAMA is another.
 define preset
 	@grep -qs '^WITH_LLAMA:[A-Z]*=$(WITH_LLAMA)$$' $(2)/CMakeCache.txt && [ -f $(2)/build.ninja ] || \
 	    cmake --preset $(1) $(CMAKE_FLAGS) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
-	@ninja -C $(2) -j$(JOBS) --quiet
+	@ninja -C $(2) -j$(JOBS) --quiet $(3)
 endef
 
 build: | build/
@@ -31,9 +31,19 @@ test: | build/
 test-all: | build/
 	@WITH_LLAMA=$(WITH_LLAMA) JOBS=$(JOBS) test/run.sh all
 
+# On the cluster of KUBECONFIG; skipped, and says so, without one.
+test-kubernetes: | build/
+	$(call preset,release,build)
+	@test/kubernetes/run.sh build/farspan
+
+# A small image of farspan (Containerfile), by buildah.
+image:
+	@command -v buildah >/dev/null || { echo "image: buildah is not here; any builder of a Containerfile does, as in: podman build -t farspan ." >&2; exit 1; }
+	@buildah bud --layers -t farspan:$$(awk '/^project/ {print $$3}' CMakeLists.txt) .
+
 fuzz: | build/
 	@tools/setup.sh --test $(LLAMA)
-	$(call preset,fuzz,build/fuzz)
+	$(call preset,fuzz,build/fuzz,$(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/*_fuzz.c)))
 	@test/fuzz/run.sh build/fuzz $(or $(SECONDS_EACH),60)
 
 soak: setup build
@@ -44,8 +54,14 @@ bench: | build/
 	$(call preset,release,build)
 	@bench/run.sh
 
+bench-plan: | build/
+	@tools/setup.sh --bench $(LLAMA)
+	$(call preset,release,build)
+	@python3 bench/plan.py $(if $(QUICK),--quick)
+
 lint: | build/
-	@tools/lint.sh
+	@tools/setup.sh --test $(LLAMA)
+	@WITH_LLAMA=$(WITH_LLAMA) JOBS=$(JOBS) tools/lint.sh
 
 format:
 	@clang-format -i $$(git ls-files '*.c' '*.h')
@@ -56,4 +72,4 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all setup build demo test test-all fuzz soak bench lint format install clean
+.PHONY: all setup build demo test test-all test-kubernetes image fuzz soak bench bench-plan lint format install clean

@@ -196,7 +196,7 @@ int main(int argc, char **argv)
     text_init(&why, why_bytes, sizeof why_bytes);
     snprintf(url, sizeof url, "http://127.0.0.1:%s", argv[2]);
     struct net_address address;
-    net_address_loopback((uint16_t)atoi(argv[1]), &address);
+    net_address_loopback((uint16_t)strtoul(argv[1], NULL, 10), &address);
     if (net_loop_new(&relay.loop) != ERR_OK ||
         http_client_new(relay.loop, &relay.client) != ERR_OK ||
         http_origin_new(relay.client, span_of(url), NULL, NULL, &relay.origin, &why) != ERR_OK ||

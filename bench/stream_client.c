@@ -137,7 +137,7 @@ int main(int argc, char **argv)
 {
     if (argc != 4)
         return 2;
-    int count = atoi(argv[2]), epoll_fd = epoll_create1(0);
+    int count = (int)strtol(argv[2], NULL, 10), epoll_fd = epoll_create1(0);
     static const char body[] =
         "{\"model\":\"bench\",\"stream\":true,\"messages\":[{\"role\":\"user\","
         "\"content\":\"Explain how tides work.\"}]}";
@@ -150,10 +150,10 @@ int main(int argc, char **argv)
     if (!delays_us || count < 1 || count > STREAMS_MAX)
         return 2;
     for (int i = 0; i < count; i++)
-        open_stream(&streams[i], (uint16_t)atoi(argv[1]), epoll_fd);
+        open_stream(&streams[i], (uint16_t)strtoul(argv[1], NULL, 10), epoll_fd);
     begin(count, epoll_fd);
     is_counting = true;
-    int64_t start = now_ns(), end = start + (int64_t)(atof(argv[3]) * 1e9);
+    int64_t start = now_ns(), end = start + (int64_t)(strtod(argv[3], NULL) * 1e9);
     while (now_ns() < end)
         take_events(epoll_fd, 100);
     double seconds = (double)(now_ns() - start) / 1e9;

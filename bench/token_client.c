@@ -101,14 +101,15 @@ int main(int argc, char **argv)
         die("expected PORT KEY_FILE STREAMS TOKENS NUMBER");
     fclose(file);
     key[strcspn(key, "\r\n")] = 0;
-    int count = atoi(argv[3]), tokens_each = atoi(argv[4]), epoll_fd = epoll_create1(0);
+    int count = (int)strtol(argv[3], NULL, 10), tokens_each = (int)strtol(argv[4], NULL, 10);
+    int epoll_fd = epoll_create1(0);
     if (count < 1 || count > STREAMS_MAX || epoll_fd < 0)
         die("expected 1 to 256 streams");
     double start_s = seconds();
     for (int i = 0; i < count; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &streams[i]};
         snprintf(name, sizeof name, "%s %d.", argv[5], i);
-        ask(&streams[i], (uint16_t)atoi(argv[1]), key, tokens_each, name);
+        ask(&streams[i], (uint16_t)strtoul(argv[1], NULL, 10), key, tokens_each, name);
         if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, streams[i].fd, &event) < 0)
             die("epoll_ctl");
     }

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes models/*.model again, bit for bit, from data/ (a test compares). Usage: tools/fit_models.sh FARSPAN [FOLDER]
+# Makes models/*.model again, bit for bit, from data/ (test/e2e/fit_test.py compares all four).
+# Usage: tools/fit_models.sh FARSPAN [FOLDER]
 set -eu
 cd "$(dirname "$0")/.."
 farspan=${1:?path of the farspan program}

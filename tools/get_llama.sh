@@ -124,7 +124,7 @@ step() {
 }
 
 download() {
-    cd "$part" && npm pack --silent --ignore-scripts "$package@$package_version"
+    cd "$part" && npm pack --loglevel=error --ignore-scripts "$package@$package_version"
 }
 
 unpack() {

@@ -33,7 +33,7 @@ mkdir "$target.part"
 trap 'rm -rf "$target.part"' EXIT
 cp "$here/test/e2e/package.json" "$lock" "$target.part/"
 printf 'installing the openai client into %s (about 20 MB, some seconds)\n' "$target" >&2
-(cd "$target.part" && npm ci --silent --ignore-scripts --no-audit --no-fund 9>&-) >&2 ||
+(cd "$target.part" && npm ci --loglevel=error --ignore-scripts --no-audit --no-fund 9>&-) >&2 ||
     die "npm ci failed; run it by hand in a copy of test/e2e to see why"
 : >"$target.part/whole"
 mv "$target.part" "$target"

@@ -58,11 +58,14 @@ llama npm npm sources of llama.cpp come as an npm package
 test clang clang the second compiler, fuzzers
 test clang-format clang-format checks the layout
 test clang-tidy clang-tidy static analysis
+test shellcheck shellcheck checks the scripts
 test RUNTIME - sanitizers and fuzzers of clang
 test npm npm the openai client for the end-to-end tests
 bench haproxy haproxy the proxy to compare with
 bench nginx-light nginx the proxy to compare with
 bench wrk wrk makes the load
+bench coinor-cbc cbc the solver to compare the planner with
+bench glpk-utils glpsol another one
 END
 }
 
@@ -142,7 +145,7 @@ say "setup: missing"
 [ -z "$missing" ] || say "$missing" | awk -F '\t' '{ printf "  %-20s %s\n", $1, $2 }'
 [ $llama_missing = 0 ] || printf '  %-20s %s\n' llama.cpp "runs GGUF models; built into $cache"
 [ $node_missing = 0 ] || printf '  %-20s %s\n' "node $node_version" \
-    "the dashboard's and the openai client's tests; into $cache"
+    "the openai client's tests; into $cache"
 [ "$check_only" = 0 ] || exit 1
 
 # Rough, from a bare Debian 12; apt says it exactly before it starts.
@@ -206,7 +209,7 @@ install_node() {
     part=$cache/node-$node_version.part.$$
     mkdir -p "$part"
     say "node $node_version: 50 MB to download, 125 MB after"
-    (cd "$part" && npm pack --silent --ignore-scripts "node-linux-$arch@$node_version" >/dev/null) ||
+    (cd "$part" && npm pack --loglevel=error --ignore-scripts "node-linux-$arch@$node_version" >/dev/null) ||
         die "npm pack of node-linux-$arch@$node_version failed; is the network there?"
     file=$part/node-linux-$arch-$node_version.tgz
     found=$(sha512sum "$file" | cut -d' ' -f1)
@@ -223,5 +226,6 @@ install_node() {
 
 [ -z "$missing" ] || install_packages
 [ $node_missing = 0 ] || install_node
-[ $llama_missing = 0 ] || "$here/get_llama.sh"
+[ $llama_missing = 0 ] || "$here/get_llama.sh" ||
+    die "llama.cpp could not be had, see above; make WITH_LLAMA=off does without it"
 say "setup: done"

@@ -26,6 +26,9 @@ enum {
     LIMIT_CATALOGUE_ROWS = 8192, /* of one catalogue file */
     LIMIT_CONFIG_ERRORS = 64,    /* reported at once by `farspan check` */
 
+    /* catalog */
+    LIMIT_CATALOG_BYTES = 64 << 20, /* of all files of one catalogue */
+
     /* net */
     LIMIT_LOOP_WATCHES = 1 << 20, /* highest descriptor + 1 */
     LIMIT_LOOP_POSTS = 1024,      /* waiting from other threads */
@@ -52,6 +55,8 @@ enum {
     LIMIT_UPSTREAM_IDLE = 512,             /* kept connections a target and loop */
     LIMIT_STREAM_BACKLOG =
         256 * 1024, /* bytes waiting for a slow reader before reading upstream stops */
+    LIMIT_WAITING_BYTES = 512 << 20, /* of all streams of a process; from half of it on, any waiting
+                                        byte stops the reading upstream */
 
     /* worker */
     LIMIT_WORKER_QUEUE = 256,            /* waiting requests a replica */

@@ -30,7 +30,7 @@ static void assert_near(const char *name, double x, double answer, double expect
 /* Of either sign, all magnitudes between 2^-60 and 2^<powers>. */
 static double draw(struct rng *rng, int powers)
 {
-    double size = ldexp(1 + rng_unit(rng), (int)rng_below(rng, (uint64_t)(powers + 60)) - 60);
+    double size = ldexp(1 + rng_unit(rng), (int)rng_below(rng, (uint64_t)powers + 60) - 60);
     return rng_below(rng, 2) ? size : -size;
 }
 

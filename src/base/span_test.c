@@ -4,6 +4,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -30,7 +31,7 @@ static void assert_reads_as_strtod(const char *s)
     double value = -1;
     assert_true(span_to_double(span_of(s), &value));
     double expected = strtod(s, NULL);
-    if (memcmp(&value, &expected, sizeof value) != 0)
+    if (value != expected || signbit(value) != signbit(expected))
         fail_msg("%s: %.17g, expected %.17g", s, value, expected);
 }
 

@@ -25,6 +25,7 @@ enum {
     CATALOG_MODELS_MAX = 256,
     CATALOG_PROFILES_MAX = 65536,
     CATALOG_GRIDS_MAX = 512,
+    CATALOG_SPOTS_MAX = 4096,
     CATALOG_HOURS = 24
 };
 
@@ -103,9 +104,9 @@ struct catalog_profile {
     uint16_t model;
     struct span accelerator;
     uint32_t tensor_parallel, batch, prompt_tokens;
-    double prompt_ms; /* prefill of the whole batch */
-    double token_ms;  /* one decode step: a token of each sequence */
-    double accelerator_w;
+    double prompt_ms;     /* prefill of the whole batch */
+    double token_ms;      /* one decode step: a token of each sequence */
+    double accelerator_w; /* of one, mean of a run; 0: not known */
     struct catalog_fact fact;
 };
 
@@ -163,6 +164,13 @@ const struct catalog_offer *catalog_find_offer(const struct catalog *catalog, ui
                                                uint16_t sku, enum catalog_market market);
 const struct catalog_spot *catalog_find_spot(const struct catalog *catalog, struct span provider,
                                              struct span accelerator);
+
+/* Do <model>'s weights and the keys and values of <batch> sequences of <tokens_each> tokens fit
+ * CATALOG_MEMORY_SHARE of the memory of <tensor_parallel> accelerators of one machine of <sku>?
+ * Never when the machine has fewer. Weights and cache are taken to be split evenly. */
+#define CATALOG_MEMORY_SHARE 0.9
+bool catalog_fits(const struct catalog *catalog, uint16_t model, uint16_t sku,
+                  uint32_t tensor_parallel, uint32_t batch, uint32_t tokens_each);
 
 static inline const struct catalog_link *catalog_link(const struct catalog *catalog, uint16_t from,
                                                       uint16_t to)

@@ -11,4 +11,8 @@ int bench_route(bool is_json);
 /* Body scan in GB/s by implementation, request head in ns. About 5 s. */
 int bench_scan(bool is_json);
 
+/* One planning problem, drawn and solved; argv[0] is "plan", and the rest its own options. Answers
+ * the exit status. */
+int bench_plan(int argc, char **argv);
+
 #endif

@@ -3,7 +3,9 @@
 #include <jansson.h>
 
 #include "base/check.h"
+#include "cli/decision.h"
 #include "cli/options.h"
+#include "cli/screen.h"
 
 enum { MEDIAN = 500000, P95 = 950000, P99 = 990000 };
 
@@ -36,46 +38,128 @@ static void add_ms(struct text *text, uint64_t us)
 {
     if (us == 0)
         text_add(text, "%8s", "-");
+    else if (us >= 10 * 1000 * 1000)
+        text_add(text, "%6.1f s", (double)us / 1e6);
     else
         text_add(text, "%5llu ms", (unsigned long long)(us / 1000));
 }
 
-void demo_table_print(struct demo_view *view, struct text *text)
+/* The live table's columns, behind the region's name and before the mark of one that is down. */
+enum { ANSWERED, OPEN, TOKENS, LOCAL, REMOTE, CUT, COST, COLUMN_COUNT };
+enum { MARK_COLUMNS = 5, BAR_COLUMNS_MAX = 60, BAR_FRAME_COLUMNS = 8 };
+
+static const char *const titles[COLUMN_COUNT] = {"answered", "open", "tokens/s", "local",
+                                                 "remote",   "cut",  "cost/h"};
+static const struct screen_column columns[COLUMN_COUNT] = {
+    [ANSWERED] = {9, 0}, [OPEN] = {7, 1},  [CUT] = {6, 2},   [TOKENS] = {9, 3},
+    [REMOTE] = {7, 4},   [LOCAL] = {7, 5}, [COST] = {10, 6},
+};
+
+static uint64_t tokens_a_second(const struct demo_view *view, uint16_t region)
+{
+    uint64_t tokens = view->stats->region[region].tokens - view->tokens_before[region];
+    return tokens * 1000000 / (uint64_t)(view->interval_us > 0 ? view->interval_us : 1);
+}
+
+static void add_region(const struct demo_view *view, uint16_t r, uint32_t shown, struct text *text)
+{
+    const struct demo_region_stats *region = &view->stats->region[r];
+    const uint64_t values[COST] = {
+        [ANSWERED] = region->answered,       [OPEN] = (uint64_t)region->in_flight,
+        [TOKENS] = tokens_a_second(view, r), [LOCAL] = region->local,
+        [REMOTE] = region->remote,           [CUT] = region->cut};
+    for (unsigned i = 0; i < COST; i++)
+        if (shown >> i & 1)
+            text_add(text, "%*lu", columns[i].width, values[i]);
+    if (shown >> COST & 1) {
+        char buffer[32];
+        struct text price;
+        bool is_estimate;
+        int64_t price_h = demo_price_usd_micro_h(view->fleet, r, &is_estimate);
+        text_init(&price, buffer, sizeof buffer);
+        add_price(&price, price_h, is_estimate);
+        text_add(text, "%*s", columns[COST].width, buffer);
+    }
+    text_add(text, "%s\n", view->is_down && r == view->kill_region ? " DOWN" : "");
+}
+
+/* <line>, broken at tabs where it would be wider than <width>; the other tabs are spaces. */
+static void add_broken(struct span line, unsigned width, struct text *text)
+{
+    size_t used = 0;
+    while (line.n) {
+        struct span part = span_cut(&line, '\t');
+        bool is_broken = used > 0 && used + 1 + part.n > width;
+        if (used > 0)
+            text_add_c(text, is_broken ? '\n' : ' ');
+        text_add_span(text, part);
+        used = is_broken || used == 0 ? part.n : used + 1 + part.n;
+    }
+    text_add_c(text, '\n');
+}
+
+static void add_bar(const struct demo_view *view, unsigned width, struct text *text)
+{
+    double share = (double)view->elapsed_us / (double)view->duration_us;
+    unsigned length = width > BAR_FRAME_COLUMNS ? width - BAR_FRAME_COLUMNS : 0;
+    length = length < BAR_COLUMNS_MAX ? length : BAR_COLUMNS_MAX;
+    text_add_c(text, '[');
+    for (unsigned i = 0; i < length; i++)
+        text_add_c(text, i < share * length ? '#' : '.');
+    text_add(text, "] %3.0f s\n", (double)view->elapsed_us / 1e6);
+}
+
+static void add_sums(const struct demo_view *view, unsigned width, struct text *text)
+{
+    const struct demo_stats *stats = view->stats;
+    char buffer[512];
+    struct text line;
+    text_init(&line, buffer, sizeof buffer);
+    text_add(&line, "%lu of %u offered,\t%lu answered,\t%lu open,\t%lu retries,\t", stats->offered,
+             view->plan->count, stats->answered, view->open_count, stats->client_retries);
+    text_add(&line, "%lu cut,\t%lu failed", stats->cut_streams, stats->failed);
+    add_broken(text_span(&line), width, text);
+    text_init(&line, buffer, sizeof buffer);
+    text_add(&line, "time to first token, last interval:\tp50");
+    add_ms(&line, histogram_quantile(&stats->window_ttft_us, MEDIAN));
+    text_add(&line, "\t p95");
+    add_ms(&line, histogram_quantile(&stats->window_ttft_us, P95));
+    add_broken(text_span(&line), width, text);
+}
+
+/* The longest name's, as long as one column and the mark have room beside it. */
+static unsigned name_columns_of(const struct fleet *fleet, unsigned width)
+{
+    unsigned rest = columns[ANSWERED].width + MARK_COLUMNS;
+    unsigned most = width > rest + NAME_COLUMNS_MIN ? width - rest : NAME_COLUMNS_MIN;
+    size_t longest = NAME_COLUMNS_MIN;
+    for (uint16_t r = 0; r < fleet->region_count; r++)
+        if (fleet->regions[r].name.n > longest)
+            longest = fleet->regions[r].name.n;
+    return longest < most ? (unsigned)longest : most;
+}
+
+void demo_table_print(struct demo_view *view, unsigned width, struct text *text)
 {
     const struct fleet *fleet = view->fleet;
-    struct demo_stats *stats = view->stats;
-    text_add(text, "%-19s %8s %6s %8s %6s %6s %5s %9s\n", "region", "answered", "open", "tokens/s",
-             "local", "remote", "cut", "cost/h");
-    for (uint16_t r = 0; r < fleet->region_count; r++) {
-        struct demo_region_stats *region = &stats->region[r];
-        uint64_t tokens = region->tokens - view->tokens_before[r];
-        int64_t interval_us = view->interval_us > 0 ? view->interval_us : 1;
-        bool is_down = view->is_down && r == view->kill_region, is_estimate;
-        int64_t price_h = demo_price_usd_micro_h(fleet, r, &is_estimate);
-        char price_buffer[32];
-        struct text price;
-        text_init(&price, price_buffer, sizeof price_buffer);
-        add_price(&price, price_h, is_estimate);
-        text_add(text, "%-19.*s %8llu %6lld %8llu %6llu %6llu %5llu %9s%s\n",
-                 SPAN_ARG(fleet->regions[r].name), (unsigned long long)region->answered,
-                 (long long)region->in_flight,
-                 (unsigned long long)(tokens * 1000000 / (uint64_t)interval_us),
-                 (unsigned long long)region->local, (unsigned long long)region->remote,
-                 (unsigned long long)region->cut, price_buffer, is_down ? " DOWN" : "");
-        view->tokens_before[r] = region->tokens;
-    }
-    text_add(text, "\n%llu of %u offered, %llu answered, %llu open, %llu retries, ",
-             (unsigned long long)stats->offered, view->plan->count,
-             (unsigned long long)stats->answered, (unsigned long long)view->open_count,
-             (unsigned long long)stats->client_retries);
-    text_add(text, "%llu cut, %llu failed\n", (unsigned long long)stats->cut_streams,
-             (unsigned long long)stats->failed);
-    text_add(text, "time to first token, last interval: p50");
-    add_ms(text, histogram_quantile(&stats->window_ttft_us, MEDIAN));
-    text_add(text, "  p95");
-    add_ms(text, histogram_quantile(&stats->window_ttft_us, P95));
+    unsigned name = name_columns_of(fleet, width);
+    unsigned room = width > name + MARK_COLUMNS ? width - name - MARK_COLUMNS : 0;
+    uint32_t shown = screen_columns_fit(columns, COLUMN_COUNT, room);
+    text_add(text, "%-*s", (int)name, "region");
+    for (unsigned i = 0; i < COLUMN_COUNT; i++)
+        if (shown >> i & 1)
+            text_add(text, "%*s", columns[i].width, titles[i]);
     text_add_c(text, '\n');
-    histogram_init(&stats->window_ttft_us);
+    for (uint16_t r = 0; r < fleet->region_count; r++) {
+        struct span whole = fleet->regions[r].name;
+        text_add(text, "%-*.*s", (int)name, (int)(whole.n < name ? whole.n : name), whole.p);
+        add_region(view, r, shown, text);
+        view->tokens_before[r] = view->stats->region[r].tokens;
+    }
+    text_add_c(text, '\n');
+    add_sums(view, width, text);
+    add_bar(view, width, text);
+    histogram_init(&view->stats->window_ttft_us);
 }
 
 void demo_line_print(const struct demo_view *view, struct text *text)
@@ -212,6 +296,7 @@ static void print_decision(const struct demo_view *view, struct text *text)
     {
         print_target(row, text);
     }
+    decision_note(root, text);
     json_decref(root);
 }
 

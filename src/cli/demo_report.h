@@ -24,9 +24,10 @@ struct demo_view {
 /* The list price of a region's machines an hour; *ret_is_estimate when any of them is one. */
 int64_t demo_price_usd_micro_h(const struct fleet *fleet, uint16_t region, bool *ret_is_estimate);
 
-/* A table of regions x requests, open ones, tokens/s, local/remote, cost/h, and TTFT below it: for
- * a terminal of 80 columns. */
-void demo_table_print(struct demo_view *view, struct text *text);
+/* A table of regions x requests, open ones, tokens/s, local/remote, cost/h, with sums, TTFT and a
+ * bar of the time below it, in lines of <width>: all of it in 79, columns left out where it is
+ * less. */
+void demo_table_print(struct demo_view *view, unsigned width, struct text *text);
 
 /* One plain line, for logs and pipes. */
 void demo_line_print(const struct demo_view *view, struct text *text);

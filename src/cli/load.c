@@ -59,6 +59,22 @@ bool load_fleet(const char *file, const int64_t *port_base, struct arena *arena,
     return true;
 }
 
+bool load_room(const char *file, const int64_t *port_base, int64_t room, struct arena *arena,
+               struct room *ret_room)
+{
+    const struct fleet *fleet;
+    char message[512];
+    struct text why;
+    text_init(&why, message, sizeof message);
+    if (!load_fleet(file, port_base, arena, &fleet))
+        return false;
+    uint16_t base = port_base ? (uint16_t)*port_base : 0;
+    enum err err = room_make(fleet, (uint16_t)room, base, arena, ret_room, &why);
+    if (err)
+        fprintf(stderr, "farspan: %s\n", why.n ? message : err_text(err));
+    return !err;
+}
+
 /* ---- models ------------------------------------------------------------------------------- */
 
 static bool is_needed(const struct fleet *fleet, uint16_t model, struct load_use use)

@@ -3,6 +3,7 @@
 #define CLI_LOAD_H
 
 #include "base/arena.h"
+#include "deploy/room.h"
 #include "deploy/state.h"
 #include "fleet/build.h"
 #include "fleet/fleet.h"
@@ -14,6 +15,10 @@ bool load_fleet_with(const char *file, const struct fleet_load_options *options,
 /* <port_base> NULL: ports are not checked; else the layout must fit behind it. */
 bool load_fleet(const char *file, const int64_t *port_base, struct arena *arena,
                 const struct fleet **ret_fleet);
+
+/* The same with <room> free places a region (deploy/room.h). */
+bool load_room(const char *file, const int64_t *port_base, int64_t room, struct arena *arena,
+               struct room *ret_room);
 
 /* What the engines of a start will open: with <is_echo> or <has_model> (up --model) the files of
  * llama services are not needed. */

@@ -24,6 +24,19 @@ static unsigned fit(struct span line, unsigned columns, size_t *ret_bytes)
     return used;
 }
 
+static unsigned columns_of(unsigned columns)
+{
+    return columns < 2                    ? COLUMNS_DEFAULT
+           : columns > SCREEN_COLUMNS_MAX ? SCREEN_COLUMNS_MAX
+                                          : columns;
+}
+
+/* The last column stays free: a terminal may wrap as soon as it is written to. */
+static unsigned width_of(unsigned columns)
+{
+    return columns_of(columns) - 1;
+}
+
 static unsigned rows_taken(const struct screen *screen, unsigned columns)
 {
     unsigned rows = 0;
@@ -37,9 +50,7 @@ static unsigned rows_taken(const struct screen *screen, unsigned columns)
 void screen_compose(struct screen *screen, struct span lines, unsigned columns, unsigned rows,
                     struct text *out)
 {
-    columns = columns < 2                    ? COLUMNS_DEFAULT
-              : columns > SCREEN_COLUMNS_MAX ? SCREEN_COLUMNS_MAX
-                                             : columns;
+    columns = columns_of(columns);
     rows = rows < 2 ? ROWS_DEFAULT : rows;
     unsigned up = rows_taken(screen, columns);
     if (up > rows - 1)
@@ -51,13 +62,28 @@ void screen_compose(struct screen *screen, struct span lines, unsigned columns, 
     while (lines.n && screen->line_count < rows - 1 && screen->line_count < SCREEN_LINES_MAX) {
         size_t bytes;
         struct span line = span_cut(&lines, '\n');
-        /* The last column stays free: a terminal may wrap as soon as it is written to. */
-        unsigned width = fit(line, columns - 1, &bytes);
+        unsigned width = fit(line, width_of(columns), &bytes);
         text_add_span(out, span_from(line.p, bytes));
         text_add(out, "\033[K\n");
         screen->width[screen->line_count++] = (uint16_t)width;
     }
     text_add(out, "\033[J");
+}
+
+uint32_t screen_columns_fit(const struct screen_column *columns, unsigned count, unsigned width)
+{
+    uint32_t shown = 0;
+    unsigned used = 0;
+    CHECK(count <= 32);
+    for (unsigned rank = 0; rank <= count; rank++)
+        for (unsigned i = 0; i < count; i++) {
+            if (columns[i].rank != rank)
+                continue;
+            used += columns[i].width;
+            if (rank == 0 || used <= width)
+                shown |= UINT32_C(1) << i;
+        }
+    return shown;
 }
 
 static void terminal_size(unsigned *ret_columns, unsigned *ret_rows)
@@ -67,6 +93,13 @@ static void terminal_size(unsigned *ret_columns, unsigned *ret_rows)
         size = (struct winsize){.ws_row = ROWS_DEFAULT, .ws_col = COLUMNS_DEFAULT};
     *ret_columns = size.ws_col;
     *ret_rows = size.ws_row;
+}
+
+unsigned screen_width(void)
+{
+    unsigned columns, rows;
+    terminal_size(&columns, &rows);
+    return width_of(columns);
 }
 
 void screen_draw(struct screen *screen, struct span lines)

@@ -15,6 +15,12 @@
 
 enum { SCREEN_LINES_MAX = 128, SCREEN_COLUMNS_MAX = 1000 };
 
+/* A column of such a table. */
+struct screen_column {
+    uint8_t width; /* with the space before it */
+    uint8_t rank;  /* 1 goes last where the terminal is too narrow for all; 0 never goes */
+};
+
 struct screen {
     unsigned line_count;              /* on the terminal now */
     uint16_t width[SCREEN_LINES_MAX]; /* columns of each */
@@ -24,6 +30,12 @@ struct screen {
  * each) in place of what was drawn before. */
 void screen_compose(struct screen *screen, struct span lines, unsigned columns, unsigned rows,
                     struct text *out);
+
+/* Pure. Bit i: lines of <width> have room for column i. */
+uint32_t screen_columns_fit(const struct screen_column *columns, unsigned count, unsigned width);
+
+/* Columns that a line may take on the terminal of standard output. */
+unsigned screen_width(void);
 
 /* To standard output, with the size that its terminal has now. */
 void screen_draw(struct screen *screen, struct span lines);

@@ -27,6 +27,14 @@ struct region_view {
     char answer[ANSWER_MAX];
 };
 
+/* Behind the region's name, which has 24. */
+enum { REQUESTS, RUNNING, WAITING, SERVICES, COLUMN_COUNT };
+
+static const char *const titles[COLUMN_COUNT] = {"requests/s", "running/slots", "waiting",
+                                                 "services"};
+static const struct screen_column columns[COLUMN_COUNT] = {
+    [REQUESTS] = {11, 1}, [RUNNING] = {15, 0}, [WAITING] = {8, 2}, [SERVICES] = {13, 3}};
+
 struct up_view {
     struct net_loop *loop;
     const struct fleet *fleet;
@@ -129,7 +137,7 @@ static void ask(struct region_view *region)
 }
 
 static void print_region(struct up_view *view, struct region_view *region, struct span name,
-                         struct text *text)
+                         uint32_t shown, struct text *text)
 {
     int64_t past_us = os_now_us() - view->drawn_us;
     uint64_t sent = region->sent > region->sent_before ? region->sent - region->sent_before : 0;
@@ -138,11 +146,16 @@ static void print_region(struct up_view *view, struct region_view *region, struc
         text_add(text, "%-24.*s %10s\n", SPAN_ARG(name), "silent");
         return;
     }
-    text_add(text, "%-24.*s %10.1f %8llu/%-5llu %7llu %9llu/%llu\n", SPAN_ARG(name),
-             (double)sent * 1e6 / (double)(past_us > 0 ? past_us : 1),
-             (unsigned long long)region->running, (unsigned long long)region->slots,
-             (unsigned long long)region->waiting, (unsigned long long)region->ready,
-             (unsigned long long)region->services);
+    text_add(text, "%-24.*s", SPAN_ARG(name));
+    if (shown >> REQUESTS & 1)
+        text_add(text, " %10.1f", (double)sent * 1e6 / (double)(past_us > 0 ? past_us : 1));
+    if (shown >> RUNNING & 1)
+        text_add(text, " %8lu/%-5lu", region->running, region->slots);
+    if (shown >> WAITING & 1)
+        text_add(text, " %7lu", region->waiting);
+    if (shown >> SERVICES & 1)
+        text_add(text, " %9lu/%-2lu", region->ready, region->services);
+    text_add_c(text, '\n');
 }
 
 void up_view_erase(struct up_view *view)
@@ -157,10 +170,15 @@ static void on_second(struct net_timer *timer)
     char buffer[TABLE_MAX];
     struct text text;
     text_init(&text, buffer, sizeof buffer);
-    text_add(&text, "%-24s %10s %14s %7s %11s\n", "region", "requests/s", "running/slots",
-             "waiting", "services");
+    unsigned width = screen_width();
+    uint32_t shown = screen_columns_fit(columns, COLUMN_COUNT, width > 24 ? width - 24 : 0);
+    text_add(&text, "%-24s", "region");
+    for (unsigned i = 0; i < COLUMN_COUNT; i++)
+        if (shown >> i & 1)
+            text_add(&text, "%*s", columns[i].width, titles[i]);
+    text_add_c(&text, '\n');
     for (uint16_t r = 0; r < view->fleet->region_count; r++) {
-        print_region(view, &view->regions[r], view->fleet->regions[r].name, &text);
+        print_region(view, &view->regions[r], view->fleet->regions[r].name, shown, &text);
         ask(&view->regions[r]);
     }
     view->drawn_us = os_now_us();

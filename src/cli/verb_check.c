@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "cli/load.h"
 #include "cli/options.h"
+#include "cli/planning.h"
 #include "cli/verbs.h"
 #include "fleet/load_io.h"
 #include "os/memory.h"
@@ -14,7 +15,9 @@ struct check {
     bool is_json;
     struct arena arena;
     struct fleet_complaints *complaints;
-    const struct fleet *fleet;
+    const struct fleet *fleet; /* NULL: the file holds a plan only, or is not valid */
+    struct planning planning;  /* wish NULL: it holds none, or is not valid */
+    bool is_valid;
     struct text out;
 };
 
@@ -146,6 +149,28 @@ static void print_summary(struct check *check)
                   "estimate.\n");
 }
 
+static void print_plan(struct check *check)
+{
+    const struct plan_wish *wish = check->planning.wish;
+    text_add(&check->out,
+             "%s%s: the plan of \"%.*s\" is valid: %u service%s, a catalogue of %u regions\n",
+             check->fleet ? "\n" : "", check->file, SPAN_ARG(wish->world),
+             PLURAL(wish->service_count), wish->catalog->region_count);
+}
+
+static void print_json_plan(const struct check *check, struct text *out)
+{
+    text_json_key(out, "plan");
+    text_json_object(out);
+    text_json_key(out, "world");
+    text_json_span(out, check->planning.wish->world);
+    text_json_key(out, "services");
+    text_json_u64(out, check->planning.wish->service_count);
+    text_json_key(out, "regions");
+    text_json_u64(out, check->planning.catalog->region_count);
+    text_json_end(out);
+}
+
 static void print_json_regions(const struct fleet *fleet, struct text *out)
 {
     text_json_key(out, "regions");
@@ -196,13 +221,16 @@ static void print_json(struct check *check)
     struct text *out = &check->out;
     text_json_object(out);
     text_json_key(out, "valid");
-    text_json_bool(out, check->fleet != NULL);
+    text_json_bool(out, check->is_valid);
     if (check->fleet) {
         text_json_key(out, "world");
         text_json_span(out, check->fleet->name);
         print_json_regions(check->fleet, out);
         print_json_services(check->fleet, out);
-    } else {
+    }
+    if (check->planning.wish)
+        print_json_plan(check, out);
+    if (!check->is_valid) {
         text_json_key(out, "complaints");
         fleet_complaints_print(check->complaints, true, out);
         text_json_key(out, "left_out");
@@ -216,16 +244,41 @@ static int print(struct check *check)
 {
     if (check->is_json)
         print_json(check);
-    else if (check->fleet)
-        print_summary(check);
-    else
+    else if (!check->is_valid)
         fleet_complaints_print(check->complaints, false, &check->out);
+    if (!check->is_json && check->fleet)
+        print_summary(check);
+    if (!check->is_json && check->planning.wish)
+        print_plan(check);
     /* What was asked for goes to standard output, be it good or bad news. */
     if (fwrite(check->out.p, 1, check->out.n, stdout) != check->out.n || fflush(stdout) != 0) {
         perror("farspan: standard output");
         return 1;
     }
-    return check->fleet ? 0 : 1;
+    return check->is_valid ? 0 : 1;
+}
+
+/* The world and the plan that the file holds. */
+static enum err load(struct check *check, struct text *why)
+{
+    bool has_plan, has_world;
+    enum err err = ERR_OK;
+    planning_look(check->file, &has_plan, &has_world);
+    if (has_world || !has_plan)
+        err = fleet_load(check->file, &check->arena, check->complaints, &check->fleet);
+    if (!err && check->fleet &&
+        load_find_missing_models(check->file, check->fleet, (struct load_use){0}, &check->arena,
+                                 check->complaints))
+        err = ERR_SYNTAX;
+    const struct planning_files files = {.file = check->file};
+    if (!err && has_plan)
+        err = planning_read(&check->planning, &files, check->complaints, why);
+    check->is_valid = err == ERR_OK;
+    if (err) {
+        check->fleet = NULL;
+        check->planning.wish = NULL;
+    }
+    return err;
 }
 
 int verb_check(int argc, char **argv)
@@ -252,6 +305,9 @@ int verb_check(int argc, char **argv)
         return status;
     check.file = argv[0];
 
+    char message[1024];
+    struct text why;
+    text_init(&why, message, sizeof message);
     char *memory = os_alloc(FLEET_ARENA_SIZE);
     char *output = os_alloc(OUTPUT_MAX);
     enum err err = memory && output ? ERR_OK : ERR_MEMORY;
@@ -260,15 +316,13 @@ int verb_check(int argc, char **argv)
         text_init(&check.out, output, OUTPUT_MAX);
         check.complaints = ARENA_NEW(&check.arena, struct fleet_complaints);
         CHECK(check.complaints);
-        err = fleet_load(check.file, &check.arena, check.complaints, &check.fleet);
-        if (err == ERR_OK && load_find_missing_models(check.file, check.fleet, (struct load_use){0},
-                                                      &check.arena, check.complaints))
-            check.fleet = NULL;
+        err = load(&check, &why);
     }
     if (err == ERR_OK || err == ERR_SYNTAX)
         status = print(&check);
     else
-        fprintf(stderr, "farspan: %s: %s\n", check.file, err_text(err));
+        fprintf(stderr, "farspan: %s: %s\n", check.file, why.n ? message : err_text(err));
+    planning_close(&check.planning);
     os_free(output);
     os_free(memory);
     return err == ERR_OK || err == ERR_SYNTAX ? status : 1;

@@ -96,13 +96,7 @@ static void show(struct demo *demo)
         return;
     }
     demo->view.interval_us = REFRESH_US;
-    demo_table_print(&demo->view, &text);
-    double share = (double)demo->view.elapsed_us / (double)demo->duration_us;
-    unsigned filled = share >= 1 ? 60 : (unsigned)(share * 60);
-    text_add(&text, "[%.*s%.*s] %3.0f s\n", (int)filled,
-             "############################################################", (int)(60 - filled),
-             "............................................................",
-             (double)demo->view.elapsed_us / 1e6);
+    demo_table_print(&demo->view, screen_width(), &text);
     screen_draw(&demo->screen, text_span(&text));
 }
 

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "base/check.h"
+#include "cli/decision.h"
 #include "cli/load.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
@@ -267,6 +268,11 @@ static int print_table(const char *answer, unsigned status)
     print_titles(&columns);
     for (size_t i = 0; i < json_array_size(rows); i++)
         print_row(json_array_get(rows, i), &columns);
+    char note[128];
+    struct text text;
+    text_init(&text, note, sizeof note);
+    decision_note(root, &text);
+    fputs(note, stdout);
     int verdict = chosen[0] ? 0 : 3;
     json_decref(root);
     return verdict;

@@ -144,29 +144,32 @@ static bool take_upstream_key(struct front *front)
     return front->upstream_key.n > 0 || complain("the servers' key file is empty", "");
 }
 
-/* fleet_front() lets every server serve everything: what one has not is taken out again. */
-static bool make_fleet(struct front *front, const struct fleet **ret_fleet)
+/* fleet_front() lets every server serve everything: what one has not is taken out again. Answers
+ * with the exit status. */
+static int make_fleet(struct front *front, const struct fleet **ret_fleet)
 {
     const struct fleet *whole;
     enum err err = fleet_front(front->urls, front->url_count, front->services, front->service_count,
                                &front->arena, &whole);
-    if (err == ERR_VALUE)
-        return complain("a server must be http://HOST:PORT or https://HOST, a service a plain name",
-                        "");
-    if (err != ERR_OK)
-        return complain("too many servers and services", err_text(err));
-    struct fleet *fleet = ARENA_NEW(&front->arena, struct fleet);
-    if (!fleet)
-        return complain(err_text(ERR_MEMORY), "");
+    if (err == ERR_VALUE) {
+        complain("a server must be http://HOST:PORT or https://HOST, a service a plain name", "");
+        return front->named.count ? 2 : 1; /* else the servers gave the names */
+    }
+    struct fleet *fleet = err == ERR_OK ? ARENA_NEW(&front->arena, struct fleet) : NULL;
+    if (!fleet) {
+        complain("too many servers and services", err_text(err == ERR_OK ? ERR_MEMORY : err));
+        return 1;
+    }
     *fleet = *whole;
     fleet->replica_count = 0;
     for (uint16_t i = 0; i < whole->replica_count; i++)
         if (front->is_served[i / front->url_count][i % front->url_count])
             fleet->replicas[fleet->replica_count++] = whole->replicas[i];
     *ret_fleet = fleet;
-    return true;
+    return 0;
 }
 
+/* False: an option's value is wrong. */
 static bool take_config(struct front *front, struct fleet_key *key, struct gateway_config *config)
 {
     *config = (struct gateway_config){
@@ -175,7 +178,6 @@ static bool take_config(struct front *front, struct fleet_key *key, struct gatew
         .is_insecure = front->is_insecure,
         .access_log = front->access_log,
         .ca_file = front->ca_file,
-        .upstream_key = front->upstream_key,
     };
     if (!net_address_parse(span_of(front->listen), &config->listen))
         return complain("--listen takes IP:PORT", front->listen);
@@ -245,14 +247,19 @@ static int run(struct front *front)
     text_init(&why, message, sizeof message);
     struct fleet_key key;
     struct gateway_config config;
-    if (!take_upstream_key(front) || !take_config(front, &key, &config) || !find_services(front) ||
-        !make_fleet(front, &config.fleet))
+    if (!take_config(front, &key, &config))
+        return 2;
+    if (!take_upstream_key(front) || !find_services(front))
         return 1;
+    config.upstream_key = front->upstream_key;
+    int status = make_fleet(front, &config.fleet);
+    if (status != 0)
+        return status;
     struct gateway *gateway;
     enum err err = gateway_new(&config, &gateway, &why);
     if (err != ERR_OK) {
         complain(why.n ? message : err_text(err), "");
-        return 1;
+        return err == ERR_SYNTAX ? 2 : 1; /* a URL that nobody could dial */
     }
     say_ready(front, &config);
     gateway_run(gateway);

@@ -14,7 +14,7 @@
 
 struct arguments {
     const char *file, *fleet, *region, *listen, *key_hash, *key, *key_file, *access_log, *ca_file;
-    int64_t port_base, secret_fd, threads;
+    int64_t port_base, secret_fd, threads, room;
     bool is_insecure;
     struct arena arena;
     struct fleet_key client_key;
@@ -85,8 +85,12 @@ static bool take_fleet(struct arguments *arguments, struct gateway_config *confi
     if (is_world && arguments->port_base == 0)
         return complain("--fleet needs --port-base");
     config->port_base = is_world ? (uint16_t)arguments->port_base : 0;
-    return load_fleet(file, is_world ? &arguments->port_base : NULL, &arguments->arena,
-                      &config->fleet);
+    struct room room;
+    if (!load_room(file, is_world ? &arguments->port_base : NULL, is_world ? arguments->room : 0,
+                   &arguments->arena, &room))
+        return false;
+    config->fleet = room.fleet;
+    return true;
 }
 
 static void say_ready(const struct gateway_config *config)
@@ -159,6 +163,8 @@ int verb_gateway(int argc, char **argv)
         {"--fleet", "FILE", "of a running world (farspan up does this)", OPTION_TEXT,
          &arguments.fleet, 0, 0},
         {"--port-base", "N", "of that world", OPTION_NUMBER, &arguments.port_base, 1, 65535},
+        {"--room", "N", "free places a region, as of farspan up", OPTION_NUMBER, &arguments.room, 0,
+         ROOM_MAX},
         {"--secret-fd", "N", "32 bytes of peer secret", OPTION_NUMBER, &arguments.secret_fd, 3,
          1023},
     };

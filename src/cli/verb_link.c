@@ -19,7 +19,7 @@ enum { TIMER_SLACK_NS = 1000 };
 
 struct link_process {
     const char *file;
-    int64_t port_base, secret_fd;
+    int64_t port_base, secret_fd, room;
     const struct fleet *fleet;
     uint8_t secret[CRYPTO_KEY_SIZE];
     struct net_loop *loop;
@@ -127,6 +127,8 @@ int verb_link(int argc, char **argv)
         {"--fleet", "FILE", "farspan.yaml of the world", OPTION_TEXT, &process.file, 0, 0},
         {"--port-base", "N", "first port of the world; default 18080", OPTION_NUMBER,
          &process.port_base, 1, 65535},
+        {"--room", "N", "free places a region, as of farspan up", OPTION_NUMBER, &process.room, 0,
+         ROOM_MAX},
         {"--secret-fd", "N", "descriptor from which the peer secret is read", OPTION_NUMBER,
          &process.secret_fd, 0, 65535},
     };
@@ -158,8 +160,10 @@ int verb_link(int argc, char **argv)
     arena_init(&arena, memory, FLEET_ARENA_SIZE);
     net_watch_init(&process.signals);
     ask_the_system();
-    status =
-        load_fleet(process.file, &process.port_base, &arena, &process.fleet) ? run(&process) : 1;
+    struct room room;
+    bool is_loaded = load_room(process.file, &process.port_base, process.room, &arena, &room);
+    process.fleet = is_loaded ? room.fleet : NULL;
+    status = is_loaded ? run(&process) : 1;
     os_free(memory);
     return status;
 }

@@ -8,6 +8,7 @@
 #include "cli/verbs.h"
 #include "cli/world_client.h"
 #include "fleet/layout.h"
+#include "os/file.h"
 
 /* What the running world said of itself. */
 struct status {
@@ -48,15 +49,44 @@ static void print_processes(const struct status *status)
                number(process, "pid"), number(process, "port"), number(process, "restarts"));
 }
 
+static bool has_word(const json_t *words, const char *wanted)
+{
+    for (size_t i = 0; i < json_array_size(words); i++)
+        if (strcmp(json_string_value(json_array_get(words, i)), wanted) == 0)
+            return true;
+    return false;
+}
+
+/* Does a worker process stand behind a target ("WORKER-SERVICE")? A free place is no replica. */
+static bool is_manned(const struct status *status, const char *target)
+{
+    static const char prefix[] = "worker ";
+    size_t i;
+    json_t *process;
+    json_array_foreach(json_object_get(status->supervisor, "processes"), i, process)
+    {
+        const char *name = word(process, "process");
+        if (strncmp(name, prefix, sizeof prefix - 1) != 0)
+            continue;
+        name += sizeof prefix - 1;
+        size_t size = strlen(name);
+        if (strncmp(target, name, size) == 0 && target[size] == '-' &&
+            has_word(json_object_get(process, "services"), target + size + 1))
+            return true;
+    }
+    return strstr(target, "://") != NULL; /* a remote one */
+}
+
 /* Sums over the own replicas of one service as its region's gateway sees them. */
-static void print_service(const json_t *service, struct span region)
+static void print_service(const struct status *status, const json_t *service, struct span region)
 {
     size_t i;
     json_t *target;
     long long ready = 0, count = 0, running = 0, waiting = 0, slots = 0, sent = 0;
     json_array_foreach(json_object_get(service, "targets"), i, target)
     {
-        if (strcmp(word(target, "kind"), "replica") != 0)
+        if (strcmp(word(target, "kind"), "replica") != 0 ||
+            !is_manned(status, word(target, "target")))
             continue;
         count++;
         ready += json_is_true(json_object_get(target, "ready"));
@@ -82,7 +112,7 @@ static void print_services(const struct status *status)
             printf("  %-20.*s its gateway does not answer\n",
                    SPAN_ARG(status->fleet->regions[r].name));
         json_array_foreach(json_object_get(status->gateway[r], "services"), i, service)
-            print_service(service, status->fleet->regions[r].name);
+            print_service(status, service, status->fleet->regions[r].name);
     }
 }
 
@@ -115,6 +145,14 @@ static int print_json(struct status *status)
     return 0;
 }
 
+static void print_broken_off(const struct world_client *world)
+{
+    char path[STATE_PATH_MAX];
+    if (state_file_path(world->state.path, "apply.json", path) && os_file_exists(path))
+        printf(
+            "an apply is under way or was broken off; in that case farspan apply takes it up\n\n");
+}
+
 static int show(struct world_client *world, bool is_json)
 {
     struct status status = {.fleet = world->fleet};
@@ -130,9 +168,11 @@ static int show(struct world_client *world, bool is_json)
     if (is_json) {
         result = print_json(&status);
     } else {
-        printf("%.*s: %s, up for %lld s, %s\n\n", SPAN_ARG(world->fleet->name),
+        printf("%.*s: %s, epoch %lld, up for %lld s, %s\n\n", SPAN_ARG(world->fleet->name),
                json_is_true(json_object_get(status.supervisor, "ready")) ? "ready" : "not ready",
-               number(status.supervisor, "uptime_s"), world->file);
+               number(status.supervisor, "epoch"), number(status.supervisor, "uptime_s"),
+               world->file);
+        print_broken_off(world);
         print_processes(&status);
         print_services(&status);
         print_links(&status);

@@ -28,7 +28,8 @@ struct up {
     struct net_loop *loop;
     struct world *world;
     struct up_view *view; /* NULL: not on a terminal */
-    const struct fleet *fleet;
+    struct room room;
+    const struct fleet *fleet; /* with its free places */
     struct state_folder state;
     char file[STATE_PATH_MAX];
     char model[STATE_PATH_MAX];
@@ -60,7 +61,8 @@ static void json_workers(const struct up *up, uint16_t region, struct text *json
     text_json_array(json);
     for (uint16_t w = 0; w < up->fleet->worker_count; w++) {
         const struct fleet_worker *worker = &up->fleet->workers[w];
-        if (worker->region != region)
+        const struct roster_row *row = &world_roster(up->world)->rows[w];
+        if (worker->region != region || !row->is_wanted)
             continue;
         text_json_object(json);
         text_json_key(json, "name");
@@ -69,10 +71,9 @@ static void json_workers(const struct up *up, uint16_t region, struct text *json
         text_json_u64(json, fleet_port_worker(up->fleet, (uint16_t)up->port_base, w));
         text_json_key(json, "services");
         text_json_array(json);
-        for (uint16_t r = 0; r < worker->replica_count; r++) {
-            uint16_t service = up->fleet->replicas[worker->replica_first + r].service;
-            text_json_span(json, up->fleet->services[service].name);
-        }
+        for (uint16_t s = 0; s < up->fleet->service_count; s++)
+            if (row->services >> s & 1)
+                text_json_span(json, up->fleet->services[s].name);
         text_json_end(json);
         text_json_end(json);
     }
@@ -116,13 +117,21 @@ static void print_ready_json(struct up *up)
     fflush(stdout);
 }
 
+static unsigned count_workers(const struct up *up)
+{
+    unsigned count = 0;
+    for (uint16_t w = 0; w < up->fleet->worker_count; w++)
+        count += world_roster(up->world)->rows[w].is_wanted;
+    return count;
+}
+
 static void print_ready_text(const struct up *up, int64_t after_us)
 {
     const struct fleet *fleet = up->fleet;
     uint16_t base = (uint16_t)up->port_base;
     printf("\n%.*s is up after %.1f s: %u region%s, %u worker%s, %u service%s\n\n",
            SPAN_ARG(fleet->name), (double)after_us / 1e6, PLURAL(fleet->region_count),
-           PLURAL(fleet->worker_count), PLURAL(fleet->service_count));
+           PLURAL(count_workers(up)), PLURAL(fleet->service_count));
     for (uint16_t r = 0; r < fleet->region_count; r++)
         printf("  %-22.*s zone %-6.*s http://127.0.0.1:%u\n", SPAN_ARG(fleet->regions[r].name),
                SPAN_ARG(fleet->zones[fleet->regions[r].zone]), fleet_port_gateway(fleet, base, r));
@@ -257,6 +266,7 @@ static bool open_world(struct up *up)
     const int signals[] = {SIGTERM, SIGINT, SIGHUP};
     struct world_rules rules = {.file = up->file,
                                 .fleet = up->fleet,
+                                .room = up->room,
                                 .state = &up->state,
                                 .port_base = (uint16_t)up->port_base,
                                 .is_echo = up->is_echo,
@@ -311,10 +321,24 @@ static int run(struct up *up, const char *state)
     return up->exit_status;
 }
 
+/* Without --room: as many free places as when this world ran last. */
+static bool load_all(struct up *up, const char *state, int64_t given_room, struct arena *arena)
+{
+    char folder[STATE_PATH_MAX];
+    state_default_path(folder);
+    int64_t room = given_room < 0 ? world_last_room(state ? state : folder, up->file) : given_room;
+    struct load_use use = {.is_echo = up->is_echo, .has_model = up->model[0]};
+    if (!load_room(up->file, &up->port_base, room, arena, &up->room))
+        return false;
+    up->fleet = up->room.fleet;
+    return load_has_models(up->file, up->fleet, use, arena);
+}
+
 int verb_up(int argc, char **argv)
 {
     const char *file = NULL, *state = NULL, *model = NULL;
     struct up *up OS_FREED = os_alloc(sizeof *up);
+    int64_t given_room = -1;
     void *memory OS_FREED = os_alloc(ARENA_SIZE);
     if (!up || !memory) {
         fprintf(stderr, "farspan: %s\n", err_text(ERR_MEMORY));
@@ -329,6 +353,8 @@ int verb_up(int argc, char **argv)
          0, 0},
         {"--state", "DIR", "state folder (~/.local/state/farspan)", OPTION_TEXT, &state, 0, 0},
         {"--port-base", "N", "first port (18080)", OPTION_NUMBER, &up->port_base, 1024, 65000},
+        {"--room", "N", "free places a region, for workers that farspan apply starts (0)",
+         OPTION_NUMBER, &given_room, 0, ROOM_MAX},
         {"--duration", "TIME", "end by itself after this time", OPTION_TIME, &up->duration_us, 0,
          0},
         {"--model", "FILE.gguf", "serve this file instead of the shipped one", OPTION_TEXT, &model,
@@ -336,8 +362,8 @@ int verb_up(int argc, char **argv)
         {"--echo", NULL, "run llama services on the echo engine", OPTION_FLAG, &up->is_echo, 0, 0},
     };
     const struct option_usage usage = {
-        "farspan up [-f FILE] [--model FILE.gguf] [--json] [--state DIR] [--port-base N] "
-        "[--duration TIME]",
+        "farspan up [-f FILE] [--model FILE.gguf] [--state DIR] [--port-base N] "
+        "[--room N] [--duration TIME]",
         "Runs the world of a farspan.yaml on this machine, without root or containers: a gateway "
         "a\n"
         "region, its workers, and an emulated link for each pair of places. What dies is started\n"
@@ -363,10 +389,5 @@ int verb_up(int argc, char **argv)
         return 1;
     struct arena arena;
     arena_init(&arena, memory, ARENA_SIZE);
-    struct load_use use = {.is_echo = up->is_echo, .has_model = up->model[0]};
-    if (!load_fleet(up->file, &up->port_base, &arena, &up->fleet) ||
-        !load_has_models(up->file, up->fleet, use, &arena))
-        return 1;
-    status = run(up, state);
-    return status;
+    return load_all(up, state, given_room, &arena) ? run(up, state) : 1;
 }

@@ -13,8 +13,8 @@
 enum { FLEET_BYTES = 8 << 20 };
 
 struct arguments {
-    const char *fleet, *worker, *model;
-    int64_t port_base, secret_fd;
+    const char *fleet, *worker, *model, *services, *like;
+    int64_t port_base, secret_fd, room, price;
     bool is_echo;
 };
 
@@ -32,18 +32,48 @@ static bool find_worker(const struct fleet *fleet, const char *name, uint16_t *r
     return false;
 }
 
+/* In a free place: what it computes is said on the command line. */
+static bool settle(const struct arguments *arguments, const struct room *room,
+                   struct worker_options *options, struct arena *arena)
+{
+    uint16_t like = room_find_worker(room->fleet, span_of(arguments->like));
+    struct span names = span_of(arguments->services);
+    if (like >= room->first || !names.n) {
+        fprintf(stderr, "farspan worker: a free place needs --services and --like\n");
+        return false;
+    }
+    while (names.n) {
+        struct span name = span_cut(&names, ',');
+        uint16_t service = fleet_find_service(room->fleet, name);
+        if (service == FLEET_NONE) {
+            fprintf(stderr, "farspan worker: there is no service %.*s\n", SPAN_ARG(name));
+            return false;
+        }
+        options->services |= UINT64_C(1) << service;
+    }
+    enum err err = room_settle(room, options->worker, like, arena, &options->fleet);
+    if (err)
+        fprintf(stderr, "farspan worker: %s\n", err_text(err));
+    return !err;
+}
+
 static int run(const struct arguments *arguments, struct arena *arena)
 {
     char reason[1024];
     struct text why;
     text_init(&why, reason, sizeof reason);
     static struct worker_options options;
-    if (!load_fleet(arguments->fleet, &arguments->port_base, arena, &options.fleet) ||
-        !find_worker(options.fleet, arguments->worker, &options.worker))
+    struct room room;
+    if (!load_room(arguments->fleet, &arguments->port_base, arguments->room, arena, &room) ||
+        !find_worker(room.fleet, arguments->worker, &options.worker))
+        return 1;
+    options.fleet = room.fleet;
+    if (options.worker >= room.first && !settle(arguments, &room, &options, arena))
         return 1;
     options.model_file = arguments->model;
     options.port_base = (uint16_t)arguments->port_base;
     options.is_echo = arguments->is_echo;
+    options.price_usd_micro_h = arguments->price;
     enum err err = os_secret_read((int)arguments->secret_fd, options.secret, sizeof options.secret);
     if (err) {
         fprintf(stderr, "farspan worker: --secret-fd %d: expected 32 bytes: %s\n",
@@ -66,6 +96,14 @@ int verb_worker(int argc, char **argv)
         {"--worker", "NAME", "which of its workers", OPTION_TEXT, &arguments.worker, 0, 0},
         {"--port-base", "N", "first port of the world, 18080", OPTION_NUMBER, &arguments.port_base,
          1024, 65000},
+        {"--room", "N", "free places a region, as of farspan up", OPTION_NUMBER, &arguments.room, 0,
+         ROOM_MAX},
+        {"--services", "A,B", "in a free place: what it computes", OPTION_TEXT, &arguments.services,
+         0, 0},
+        {"--like", "NAME", "in a free place: the worker whose pace and slots it takes", OPTION_TEXT,
+         &arguments.like, 0, 0},
+        {"--price", "N", "in a free place: millionths of a dollar an hour", OPTION_NUMBER,
+         &arguments.price, 0, 1000000000000},
         {"--secret-fd", "N", "descriptor to read the world's peer secret from (32 bytes)",
          OPTION_NUMBER, &arguments.secret_fd, 0, 1024},
         {"--model", "FILE.gguf", "instead of the llama models of the world", OPTION_TEXT,

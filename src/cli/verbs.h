@@ -10,15 +10,19 @@
     X(status, "see it", "regions, replicas and links of the running world")                        \
     X(logs, "see it", "show and follow the logs of the running world")                             \
     X(fault, "see it", "kill, pause, cut or slow a region of the running world, and heal it")      \
+    X(plan, "plan", "where every service should run, on which machines, at what price")            \
+    X(apply, "plan", "make a plan real in the running world, in waves, and back if one fails")     \
+    X(catalog, "plan", "regions, machines, prices, links: list, show, import your own, compare")   \
     X(front, "serve", "one gateway before servers that already run")                               \
     X(gateway, "serve", "a gateway from a farspan.yaml")                                           \
     X(worker, "serve", "the process that runs engines on one machine")                             \
     X(explain, "serve", "where would this request go, and why")                                    \
     X(fit, "models", "fit a classifier, a regression or clusters to a table")                      \
     X(models, "models", "the models of a world, with size and lineage")                            \
+    X(render, "plan", "the files that make a plan real: Kubernetes, Terraform, systemd")           \
     X(check, "files", "find every mistake in a farspan.yaml")                                      \
     X(schema, "files", "the JSON Schema of farspan.yaml, for editors")                             \
-    X(bench, "files", "measure decision, scan and relay on this machine")                          \
+    X(bench, "files", "measure decision, scan and planner on this machine")                        \
     X(version, "files", "version, commit, engines found")                                          \
     X(help, "files", "this list, or one verb's page")                                              \
     X(link, "internal", "the link emulator between the regions of a world")                        \

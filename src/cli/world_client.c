@@ -43,6 +43,8 @@ static bool read_world_file(struct world_client *client)
     if (model)
         snprintf(client->model, sizeof client->model, "%s", model);
     client->is_echo = json_is_true(json_object_get(root, "echo"));
+    json_int_t room = json_integer_value(json_object_get(root, "room"));
+    client->room.count = room > 0 && room <= ROOM_MAX ? (uint16_t)room : 0;
     client->pid = json_integer_value(json_object_get(root, "pid"));
     client->port_base = (uint16_t)json_integer_value(json_object_get(root, "port_base"));
     client->is_ready = json_is_true(json_object_get(root, "ready"));
@@ -78,7 +80,14 @@ bool world_client_open(const char *state, struct world_client *ret_client)
     }
     const struct fleet_load_options options = {.is_all_echo = client->is_echo,
                                                .model_file = span_of(client->model)};
-    return load_fleet_with(client->file, &options, &client->arena, &client->fleet);
+    if (!load_fleet_with(client->file, &options, &client->arena, &client->fleet))
+        return false;
+    enum err err = room_make(client->fleet, client->room.count, client->port_base, &client->arena,
+                             &client->room, &why);
+    client->fleet = client->room.fleet;
+    if (err)
+        fprintf(stderr, "farspan: %s\n", message);
+    return !err;
 }
 
 void world_client_close(struct world_client *client)

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/text.h"
+#include "deploy/room.h"
 #include "deploy/state.h"
 #include "fleet/fleet.h"
 
@@ -15,7 +16,8 @@ struct world_client {
     char file[STATE_PATH_MAX];
     char model[STATE_PATH_MAX]; /* of up --model; "": those of the file */
     bool is_echo;
-    const struct fleet *fleet;
+    struct room room;          /* of up --room */
+    const struct fleet *fleet; /* with its free places */
     uint16_t port_base;
     int64_t pid;
     bool is_ready;

@@ -90,6 +90,13 @@ enum child_action child_step(struct child *child, enum child_event event, int64_
     return move->action;
 }
 
+void child_hasten(struct child *child, int64_t now_us, int64_t stop_wait_us)
+{
+    if (child->state == CHILD_STOPPING && child->due_us > now_us + stop_wait_us &&
+        child->due_us != INT64_MAX) /* that one was killed already */
+        child->due_us = now_us + stop_wait_us;
+}
+
 const char *child_state_text(enum child_state state)
 {
     static const char *const texts[] = {"idle", "running",  "waiting", "given up",

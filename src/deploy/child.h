@@ -59,6 +59,10 @@ void child_init(struct child *child);
 enum child_action child_step(struct child *child, enum child_event event, int64_t now_us,
                              int64_t stop_wait_us);
 
+/* One that is STOPPING is killed <stop_wait_us> from now, unless that was to come earlier anyway.
+ */
+void child_hasten(struct child *child, int64_t now_us, int64_t stop_wait_us);
+
 const char *child_state_text(enum child_state state);
 
 #endif

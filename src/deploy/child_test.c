@@ -101,6 +101,22 @@ static void stopping_asks_first_and_kills_at_the_deadline(void **state)
     assert_int_equal(child.state, CHILD_STOPPED);
 }
 
+static void one_that_was_given_time_can_be_hastened_but_not_delayed(void **state)
+{
+    (void)state;
+    struct child child = started_at(0);
+    child_hasten(&child, 5, STOP_WAIT_US);
+    assert_int_equal(child.due_us, INT64_MAX); /* it runs */
+    step(&child, CHILD_STOP, 10);
+    child_hasten(&child, 11, STOP_WAIT_US);
+    assert_int_equal(child.due_us, 10 + STOP_WAIT_US);
+    child_hasten(&child, 11, 3);
+    assert_int_equal(child.due_us, 14);
+    assert_int_equal(step(&child, CHILD_DUE, 14), CHILD_DO_KILL);
+    child_hasten(&child, 15, 3);
+    assert_int_equal(child.due_us, INT64_MAX);
+}
+
 static void nothing_that_stopped_starts_again(void **state)
 {
     (void)state;
@@ -123,6 +139,7 @@ int main(void)
         cmocka_unit_test(a_good_run_forgives_earlier_deaths),
         cmocka_unit_test(a_held_child_is_killed_and_stays_down_until_released),
         cmocka_unit_test(stopping_asks_first_and_kills_at_the_deadline),
+        cmocka_unit_test(one_that_was_given_time_can_be_hastened_but_not_delayed),
         cmocka_unit_test(nothing_that_stopped_starts_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

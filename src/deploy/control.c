@@ -1,4 +1,5 @@
-/* control.c: the supervisor's door for `farspan fault`, `status` and the demo. Peers only. */
+/* control.c: the supervisor's door for `farspan fault`, `apply`, `status` and the demo. Peers only.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "deploy/world_own.h"
 #include "http/peer.h"
 
-enum { CONTROL_BODY_MAX = 4096, CONTROL_ANSWER_MAX = 128 * 1024 };
+enum { CONTROL_BODY_MAX = 16 * 1024, CONTROL_ANSWER_MAX = 256 * 1024 };
 
 static void answer_json(struct http_exchange *exchange, unsigned status, struct span json)
 {
@@ -59,23 +60,114 @@ static void answer_fault(struct http_exchange *exchange, struct world *world)
     json_decref(root);
 }
 
+static void answer_roster(struct http_exchange *exchange, const struct world *world)
+{
+    static char buffer[ROSTER_JSON_MAX]; /* one loop, one answer at a time */
+    struct text json;
+    text_init(&json, buffer, sizeof buffer);
+    roster_print(world_roster(world), world->rules.fleet, &json);
+    CHECK(!json.is_cut);
+    answer_json(exchange, 200, text_span(&json));
+}
+
+static void answer_err(struct http_exchange *exchange, enum err err, const struct text *why)
+{
+    static const struct {
+        enum err err;
+        unsigned status;
+    } rows[] = {
+        {ERR_OK, 200}, {ERR_NOT_FOUND, 404}, {ERR_VALUE, 400}, {ERR_EXISTS, 409}, {ERR_STALE, 409}};
+    unsigned status = 500;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].err == err)
+            status = rows[i].status;
+    if (err)
+        answer_error(exchange, status, why->n ? why->p : err_text(err));
+    else
+        answer_json(exchange, 200, SPAN_LITERAL("{}"));
+}
+
+static void answer_place(struct http_exchange *exchange, struct world *world)
+{
+    struct span body = http_exchange_body(exchange);
+    json_t *root = json_loadb(body.p, body.n, JSON_REJECT_DUPLICATES, NULL);
+    const char *what = json_string_value(json_object_get(root, "do"));
+    const char *name = json_string_value(json_object_get(root, "worker"));
+    char message[512];
+    struct text why;
+    struct roster_row row;
+    uint16_t worker = room_find_worker(world->rules.fleet, span_of(name));
+    enum err err = ERR_VALUE;
+    text_init(&why, message, sizeof message);
+    if (what && strcmp(what, "start") == 0) {
+        err = roster_read_row(root, &world->rules.room, &worker, &row, &why);
+        if (!err)
+            err = world_place_start(world, worker, &row, &why);
+    } else if (!what || strcmp(what, "stop") != 0) {
+        text_add(&why, "expected {\"do\":\"start\" or \"stop\",\"worker\":\"...\", ...}");
+    } else if (worker == FLEET_NONE) {
+        err = ERR_NOT_FOUND;
+        text_add(&why, "there is no worker %s in this world", name ? name : "(no name)");
+    } else {
+        err = world_place_stop(world, worker, &why);
+    }
+    answer_err(exchange, err, &why);
+    json_decref(root);
+}
+
+static void answer_epoch(struct http_exchange *exchange, struct world *world)
+{
+    struct span body = http_exchange_body(exchange);
+    json_t *root = json_loadb(body.p, body.n, JSON_REJECT_DUPLICATES, NULL);
+    json_int_t epoch = json_integer_value(json_object_get(root, "epoch"));
+    char message[512];
+    struct text why;
+    text_init(&why, message, sizeof message);
+    enum err err = ERR_VALUE;
+    if (epoch > 0)
+        err = world_set_epoch(world, (uint64_t)epoch, &why);
+    else
+        text_add(&why, "expected {\"epoch\":N}");
+    answer_err(exchange, err, &why);
+    json_decref(root);
+}
+
+/* What peers may ask. */
+static const struct {
+    enum http_method method;
+    const char *path;
+    void (*look)(struct http_exchange *exchange, const struct world *world);
+    void (*act)(struct http_exchange *exchange, struct world *world);
+} doors[] = {{HTTP_GET, "/peer/v1/state", answer_state, NULL},
+             {HTTP_GET, "/peer/v1/roster", answer_roster, NULL},
+             {HTTP_POST, "/peer/v1/fault", NULL, answer_fault},
+             {HTTP_POST, "/peer/v1/place", NULL, answer_place},
+             {HTTP_POST, "/peer/v1/epoch", NULL, answer_epoch}};
+
+/* COUNT_OF(doors): there is none. */
+static size_t find_door(const struct http_head *head)
+{
+    size_t i = 0;
+    while (i < COUNT_OF(doors) &&
+           !(head->method == doors[i].method && span_is(head->path, doors[i].path)))
+        i++;
+    return i;
+}
+
 static void on_head(struct http_exchange *exchange)
 {
     struct world *world = http_server_user(exchange->server);
-    const struct http_head *head = exchange->head;
-    if (!http_is_peer(head, world->rules.state->peer_secret)) {
+    size_t door = find_door(exchange->head);
+    if (!http_is_peer(exchange->head, world->rules.state->peer_secret))
         answer_error(exchange, 403, "peers only");
-        return;
-    }
-    if (head->method == HTTP_GET && span_is(head->path, "/peer/v1/state")) {
-        answer_state(exchange, world);
-        return;
-    }
-    if (head->method != HTTP_POST || !span_is(head->path, "/peer/v1/fault")) {
-        answer_error(exchange, 404, "GET /peer/v1/state, POST /peer/v1/fault");
-        return;
-    }
-    http_exchange_hold(exchange, CONTROL_BODY_MAX);
+    else if (door == COUNT_OF(doors))
+        answer_error(exchange, 404,
+                     "GET /peer/v1/state, /peer/v1/roster; POST /peer/v1/fault, "
+                     "/peer/v1/place, /peer/v1/epoch");
+    else if (doors[door].look)
+        doors[door].look(exchange, world);
+    else
+        http_exchange_hold(exchange, CONTROL_BODY_MAX);
 }
 
 static void on_body(struct http_exchange *exchange, struct span piece)
@@ -87,13 +179,14 @@ static void on_body(struct http_exchange *exchange, struct span piece)
 static void on_overflow(struct http_exchange *exchange, struct span so_far)
 {
     (void)so_far;
-    answer_error(exchange, 413, "too long for a fault");
+    answer_error(exchange, 413, "too long for any of these");
 }
 
 static void on_body_end(struct http_exchange *exchange)
 {
-    if (!exchange->status)
-        answer_fault(exchange, http_server_user(exchange->server));
+    size_t door = find_door(exchange->head);
+    if (!exchange->status && door < COUNT_OF(doors) && doors[door].act)
+        doors[door].act(exchange, http_server_user(exchange->server));
 }
 
 static void on_drained(struct http_exchange *exchange)

@@ -76,11 +76,25 @@ static void on_error(struct http_call *call, enum err err, enum http_phase phase
 static const struct http_call_handler handler = {
     .on_head = on_head, .on_body = on_body, .on_end = on_end, .on_error = on_error};
 
+/* The next one in turn where somebody works; false: nobody does. */
+static bool find_next(struct world_inquiry *inquiry)
+{
+    const struct world *world = inquiry->world;
+    uint16_t count = world->rules.fleet->worker_count;
+    for (uint16_t i = 0; i < count; i++) {
+        inquiry->asked = (uint16_t)((inquiry->asked + 1) % count);
+        if (world->roster.rows[inquiry->asked].is_wanted)
+            return true;
+    }
+    return false;
+}
+
 static void ask_next(struct world_inquiry *inquiry)
 {
     struct world *world = inquiry->world;
     char head[256], hex[2 * CRYPTO_KEY_SIZE + 1];
-    inquiry->asked = (uint16_t)((inquiry->asked + 1) % world->rules.fleet->worker_count);
+    if (!find_next(inquiry))
+        return;
     crypto_hex(world->rules.state->peer_secret, CRYPTO_KEY_SIZE, hex);
     int n = snprintf(head, sizeof head, "GET /peer/v1/state HTTP/1.1\r\nauthorization: Peer %s\r\n",
                      hex);

@@ -21,8 +21,8 @@ static struct span region_name(const struct world *world, uint16_t region)
     return region == FLEET_NONE ? SPAN_LITERAL("") : world->rules.fleet->regions[region].name;
 }
 
-static void report_process(struct world_process *process, const char *what, int status,
-                           int64_t after_us)
+void world_report_process(struct world_process *process, const char *what, int status,
+                          int64_t after_us)
 {
     struct world_event event = {.event = what,
                                 .process = span_of(process->name),
@@ -46,55 +46,87 @@ static void log_path(const struct state_folder *state, const char *prefix, const
     CHECK(state_file_path(state->path, file, ret_path));
 }
 
-/* The command line of a process: what it needs to compute everything else from the fleet. */
-static unsigned make_arguments(struct world_process *process, const char **argv, char port[8],
-                               char key_hash[2 * CRYPTO_SHA256_SIZE + 1], char log[STATE_PATH_MAX],
-                               char name[LIMIT_NAME + 1])
+/* The command line of a process and what its words stand in. */
+struct command {
+    const char *argv[WORLD_ARGS_MAX];
+    unsigned count;
+    char port[8], room[8], price[24], name[LIMIT_NAME + 1], like[LIMIT_NAME + 1];
+    char key_hash[2 * CRYPTO_SHA256_SIZE + 1], access[STATE_PATH_MAX];
+    char services[LIMIT_SERVICES * (LIMIT_NAME + 1)];
+};
+
+static void add_words(struct command *command, const char *option, const char *value)
 {
-    const struct world_rules *rules = &process->world->rules;
-    unsigned n = 0;
-    static const char *const verbs[] = {"link", "worker", "gateway"};
-    argv[n++] = os_self_path();
-    argv[n++] = verbs[process->role];
-    argv[n++] = "--fleet";
-    argv[n++] = rules->file;
-    argv[n++] = "--port-base";
-    snprintf(port, 8, "%u", rules->port_base);
-    argv[n++] = port;
-    argv[n++] = "--secret-fd";
-    argv[n++] = "3";
-    if (process->role == WORLD_WORKER) {
-        struct span worker = rules->fleet->workers[process->index].name;
-        snprintf(name, LIMIT_NAME + 1, "%.*s", SPAN_ARG(worker));
-        argv[n++] = "--worker";
-        argv[n++] = name;
-        if (rules->is_echo)
-            argv[n++] = "--engine-echo";
-        if (rules->model_file) {
-            argv[n++] = "--model";
-            argv[n++] = rules->model_file;
-        }
-    }
-    if (process->role == WORLD_GATEWAY) {
-        uint8_t digest[CRYPTO_SHA256_SIZE];
-        crypto_sha256(span_of(rules->state->client_key), digest);
-        crypto_hex(digest, sizeof digest, key_hash);
-        struct span region = region_name(process->world, process->region);
-        snprintf(name, LIMIT_NAME + 1, "%.*s", SPAN_ARG(region));
-        log_path(rules->state, "access-", name, log);
-        argv[n++] = "--region";
-        argv[n++] = name;
-        argv[n++] = "--key-hash";
-        argv[n++] = key_hash;
-        argv[n++] = "--access-log";
-        argv[n++] = log;
-    }
-    argv[n] = NULL;
-    CHECK(n < WORLD_ARGS_MAX);
-    return n;
+    CHECK(command->count + 2 < WORLD_ARGS_MAX);
+    command->argv[command->count++] = option;
+    if (value)
+        command->argv[command->count++] = value;
+    command->argv[command->count] = NULL;
 }
 
-static void apply(struct world_process *process, enum child_event event);
+static void add_worker_words(const struct world_process *process, struct command *command)
+{
+    const struct world_rules *rules = &process->world->rules;
+    const struct fleet *fleet = rules->fleet;
+    const struct roster_row *row = &process->world->roster.rows[process->index];
+    snprintf(command->name, sizeof command->name, "%.*s",
+             SPAN_ARG(fleet->workers[process->index].name));
+    add_words(command, "--worker", command->name);
+    if (rules->is_echo)
+        add_words(command, "--engine-echo", NULL);
+    if (rules->model_file)
+        add_words(command, "--model", rules->model_file);
+    if (process->index < rules->room.first)
+        return;
+    struct text services;
+    text_init(&services, command->services, sizeof command->services);
+    for (uint16_t s = 0; s < fleet->service_count; s++)
+        if (row->services >> s & 1)
+            text_add(&services, "%s%.*s", services.n ? "," : "", SPAN_ARG(fleet->services[s].name));
+    snprintf(command->like, sizeof command->like, "%.*s", SPAN_ARG(fleet->workers[row->like].name));
+    snprintf(command->price, sizeof command->price, "%lld", (long long)row->price_usd_micro_h);
+    add_words(command, "--services", command->services);
+    add_words(command, "--like", command->like);
+    add_words(command, "--price", command->price);
+}
+
+static void add_gateway_words(const struct world_process *process, struct command *command)
+{
+    const struct state_folder *state = process->world->rules.state;
+    uint8_t digest[CRYPTO_SHA256_SIZE];
+    crypto_sha256(span_of(state->client_key), digest);
+    crypto_hex(digest, sizeof digest, command->key_hash);
+    snprintf(command->name, sizeof command->name, "%.*s",
+             SPAN_ARG(region_name(process->world, process->region)));
+    log_path(state, "access-", command->name, command->access);
+    add_words(command, "--region", command->name);
+    add_words(command, "--key-hash", command->key_hash);
+    add_words(command, "--access-log", command->access);
+}
+
+/* What a process needs to compute everything else from the fleet. */
+static void make_command(const struct world_process *process, struct command *command)
+{
+    const struct world_rules *rules = &process->world->rules;
+    static const char *const verbs[] = {"link", "worker", "gateway"};
+    command->count = 0;
+    snprintf(command->port, sizeof command->port, "%u", rules->port_base);
+    snprintf(command->room, sizeof command->room, "%u", rules->room.count);
+    add_words(command, os_self_path(), verbs[process->role]);
+    add_words(command, "--fleet", rules->file);
+    add_words(command, "--port-base", command->port);
+    add_words(command, "--secret-fd", "3");
+    add_words(command, "--room", command->room);
+    if (process->role == WORLD_WORKER)
+        add_worker_words(process, command);
+    if (process->role == WORLD_GATEWAY)
+        add_gateway_words(process, command);
+}
+
+bool world_is_wanted(const struct world_process *process)
+{
+    return process->role != WORLD_WORKER || process->world->roster.rows[process->index].is_wanted;
+}
 
 static void on_exit_ready(struct net_watch *watch, unsigned events)
 {
@@ -108,16 +140,18 @@ static void on_exit_ready(struct net_watch *watch, unsigned events)
     close(process->pidfd);
     process->pid = 0;
     process->is_paused = false;
-    bool was_wanted = process->child.state == CHILD_RUNNING;
+    bool was_wanted = process->child.state == CHILD_RUNNING, was_leaving = process->is_leaving;
     int64_t ran_us = os_now_us() - process->child.started_at_us;
-    apply(process, CHILD_EXITED);
+    world_apply(process, CHILD_EXITED);
     if (was_wanted || process->child.state == CHILD_HELD)
-        report_process(process, "died", status, ran_us);
+        world_report_process(process, "died", status, ran_us);
     if (process->child.state == CHILD_GIVEN_UP)
-        report_process(process, "given_up", status, 0);
-    if (process->is_spawn_due) {
+        world_report_process(process, "given_up", status, 0);
+    if (was_leaving && process->child.state == CHILD_STOPPED && !world->is_stopping) {
+        world_place_note_gone(process);
+    } else if (process->is_spawn_due) {
         process->is_spawn_due = false;
-        apply(process, CHILD_RELEASE);
+        world_apply(process, CHILD_RELEASE);
     }
 }
 
@@ -125,18 +159,17 @@ static void on_exit_ready(struct net_watch *watch, unsigned events)
 static void spawn(struct world_process *process)
 {
     struct world *world = process->world;
-    const char *argv[WORLD_ARGS_MAX];
-    char port[8], hash[2 * CRYPTO_SHA256_SIZE + 1], access[STATE_PATH_MAX], name[LIMIT_NAME + 1];
+    struct command command;
     char output[STATE_PATH_MAX], message[512];
     struct text why;
     int secret_fd = -1;
 
-    make_arguments(process, argv, port, hash, access, name);
+    make_command(process, &command);
     log_path(world->rules.state, "", process->name, output);
     text_init(&why, message, sizeof message);
     enum err err = os_secret_pipe(world->rules.state->peer_secret, CRYPTO_KEY_SIZE, &secret_fd);
     if (!err) {
-        struct os_spawn how = {.argv = argv,
+        struct os_spawn how = {.argv = command.argv,
                                .keep_fds = &secret_fd,
                                .keep_fd_count = 1,
                                .output_path = output,
@@ -151,10 +184,10 @@ static void spawn(struct world_process *process)
         fprintf(stderr, "farspan: cannot start %s: %s %.*s\n", process->name, err_text(err),
                 SPAN_ARG(text_span(&why)));
         process->pid = 0;
-        apply(process, CHILD_EXITED);
+        world_apply(process, CHILD_EXITED);
         return;
     }
-    report_process(process, "started", 0, 0);
+    world_report_process(process, "started", 0, 0);
 }
 
 static void check_stopped(struct world *world)
@@ -170,7 +203,7 @@ static void check_stopped(struct world *world)
         return;
     struct world_process *link = &world->process[0];
     if (link->child.state == CHILD_RUNNING)
-        apply(link, CHILD_STOP);
+        world_apply(link, CHILD_STOP);
     if (link->pid)
         return;
     world->is_stopped = true;
@@ -178,14 +211,15 @@ static void check_stopped(struct world *world)
         world->rules.on_stopped(world->rules.user);
 }
 
-static void apply(struct world_process *process, enum child_event event)
+void world_apply(struct world_process *process, enum child_event event)
 {
     struct world *world = process->world;
     if (event == CHILD_RELEASE && process->pid) {
         process->is_spawn_due = true;
         return;
     }
-    enum child_action action = child_step(&process->child, event, os_now_us(), WORLD_STOP_WAIT_US);
+    int64_t stop_wait_us = process->is_leaving ? WORLD_LEAVE_WAIT_US : WORLD_STOP_WAIT_US;
+    enum child_action action = child_step(&process->child, event, os_now_us(), stop_wait_us);
     if (process->child.due_us == INT64_MAX)
         net_timer_clear(world->loop, &process->timer);
     else if (net_timer_set(world->loop, &process->timer, process->child.due_us))
@@ -196,8 +230,11 @@ static void apply(struct world_process *process, enum child_event event)
     case CHILD_DO_SPAWN:
         spawn(process);
         break;
-    case CHILD_DO_KILL:
     case CHILD_DO_TERM:
+        if (process->is_leaving && process->pid && world_place_ask_drain(process))
+            break;
+        /* fall through */
+    case CHILD_DO_KILL:
         /* A process that is gone already will be reaped: nothing to do about it here. */
         if (process->pid && os_signal(process->pid, action == CHILD_DO_KILL ? SIGKILL : SIGTERM))
             break;
@@ -210,7 +247,7 @@ static void apply(struct world_process *process, enum child_event event)
 
 static void on_child_due(struct net_timer *timer)
 {
-    apply(CONTAINER_OF(timer, struct world_process, timer), CHILD_DUE);
+    world_apply(CONTAINER_OF(timer, struct world_process, timer), CHILD_DUE);
 }
 
 static void add_process(struct world *world, enum world_role role, uint16_t index, uint16_t region,
@@ -291,6 +328,8 @@ enum err world_new(struct net_loop *loop, const struct world_rules *rules, struc
     if (!err)
         err = http_client_new(loop, &world->client);
     if (!err)
+        err = world_places_new(world, why);
+    if (!err)
         err = world_control_new(world, why);
     if (!err)
         err = world_ready_new(world, why);
@@ -307,7 +346,19 @@ enum err world_new(struct net_loop *loop, const struct world_rules *rules, struc
 void world_start(struct world *world)
 {
     for (unsigned i = 0; i < world->process_count; i++)
-        apply(&world->process[i], CHILD_START);
+        if (world_is_wanted(&world->process[i]))
+            world_apply(&world->process[i], CHILD_START);
+}
+
+/* One that was given time for its last request has as long as the others now. */
+static void hasten(struct world_process *process)
+{
+    child_hasten(&process->child, os_now_us(), WORLD_STOP_WAIT_US);
+    if (process->child.due_us != INT64_MAX &&
+        net_timer_set(process->world->loop, &process->timer, process->child.due_us))
+        CHECK(false && "a timer of the supervisor had no room");
+    if (os_signal(process->pid, SIGTERM))
+        return; /* it is gone already, and will be reaped */
 }
 
 void world_stop(struct world *world)
@@ -320,8 +371,10 @@ void world_stop(struct world *world)
         process->is_spawn_due = false;
         if (process->is_paused && process->pid && !os_signal(process->pid, SIGCONT))
             process->is_paused = false;
-        if (process->role != WORLD_LINK)
-            apply(process, CHILD_STOP);
+        if (process->is_leaving && process->pid && process->child.state == CHILD_STOPPING)
+            hasten(process);
+        else if (process->role != WORLD_LINK)
+            world_apply(process, CHILD_STOP);
     }
     check_stopped(world);
 }
@@ -340,6 +393,7 @@ void world_free(struct world *world)
             close(process->pidfd);
         }
     }
+    world_places_free(world);
     world_engines_free(world);
     world_ready_free(world);
     world_control_free(world);
@@ -363,7 +417,7 @@ static void heal_process(struct world_process *process)
     if (process->is_paused && process->pid && !os_signal(process->pid, SIGCONT))
         process->is_paused = false;
     if (process->child.state == CHILD_HELD || process->child.state == CHILD_GIVEN_UP)
-        apply(process, CHILD_RELEASE);
+        world_apply(process, CHILD_RELEASE);
 }
 
 enum err world_fault(struct world *world, struct span region, struct span kind, struct text *why)
@@ -387,10 +441,10 @@ enum err world_fault(struct world *world, struct span region, struct span kind, 
         world_pass_fault_to_link(world, region, kind);
     for (unsigned i = 0; i < world->process_count; i++) {
         struct world_process *process = &world->process[i];
-        if (process->region != index)
+        if (process->region != index || !world_is_wanted(process))
             continue;
         if (which == KILL)
-            apply(process, CHILD_HOLD);
+            world_apply(process, CHILD_HOLD);
         if (which == PAUSE)
             pause_process(process);
         if (which == HEAL)
@@ -401,6 +455,37 @@ enum err world_fault(struct world *world, struct span region, struct span kind, 
                                 .detail = kinds[which]};
     world_report(world, &event);
     return ERR_OK;
+}
+
+static void print_process(const struct world_process *process, struct text *json)
+{
+    static const char *const roles[] = {"link", "worker", "gateway"};
+    const struct world *world = process->world;
+    text_json_object(json);
+    text_json_key(json, "process");
+    text_json_str(json, process->name);
+    text_json_key(json, "role");
+    text_json_str(json, roles[process->role]);
+    text_json_key(json, "region");
+    text_json_span(json, region_name(world, process->region));
+    text_json_key(json, "state");
+    text_json_str(json, process->is_paused ? "paused" : child_state_text(process->child.state));
+    text_json_key(json, "pid");
+    text_json_i64(json, process->pid);
+    text_json_key(json, "port");
+    text_json_u64(json, process->port);
+    text_json_key(json, "restarts");
+    text_json_u64(json, process->child.restarts);
+    if (process->role == WORLD_WORKER) {
+        const struct fleet *fleet = world->rules.fleet;
+        text_json_key(json, "services");
+        text_json_array(json);
+        for (uint16_t s = 0; s < fleet->service_count; s++)
+            if (world->roster.rows[process->index].services >> s & 1)
+                text_json_span(json, fleet->services[s].name);
+        text_json_end(json);
+    }
+    text_json_end(json);
 }
 
 void world_print_state(const struct world *world, struct text *json)
@@ -416,6 +501,10 @@ void world_print_state(const struct world *world, struct text *json)
     text_json_bool(json, world->rules.is_echo);
     text_json_key(json, "port_base");
     text_json_u64(json, world->rules.port_base);
+    text_json_key(json, "room");
+    text_json_u64(json, world->rules.room.count);
+    text_json_key(json, "epoch");
+    text_json_u64(json, world->roster.epoch);
     text_json_key(json, "ready");
     text_json_bool(json, world->is_ready);
     text_json_key(json, "uptime_s");
@@ -424,23 +513,8 @@ void world_print_state(const struct world *world, struct text *json)
     text_json_array(json);
     for (unsigned i = 0; i < world->process_count; i++) {
         const struct world_process *process = &world->process[i];
-        static const char *const roles[] = {"link", "worker", "gateway"};
-        text_json_object(json);
-        text_json_key(json, "process");
-        text_json_str(json, process->name);
-        text_json_key(json, "role");
-        text_json_str(json, roles[process->role]);
-        text_json_key(json, "region");
-        text_json_span(json, region_name(world, process->region));
-        text_json_key(json, "state");
-        text_json_str(json, process->is_paused ? "paused" : child_state_text(process->child.state));
-        text_json_key(json, "pid");
-        text_json_i64(json, process->pid);
-        text_json_key(json, "port");
-        text_json_u64(json, process->port);
-        text_json_key(json, "restarts");
-        text_json_u64(json, process->child.restarts);
-        text_json_end(json);
+        if (world_is_wanted(process) || process->pid) /* else a free place */
+            print_process(process, json);
     }
     text_json_end(json);
     text_json_end(json);

@@ -24,6 +24,9 @@ struct world_process {
     int pidfd;
     bool is_spawn_due; /* asked for while the one before was still dying */
     bool is_paused;
+    bool is_leaving;     /* drained, ends with its last request */
+    bool is_drain_taken; /* it said so; else a signal follows */
+    struct http_call *drain;
     struct net_watch watch;
     struct net_timer timer;
     char name[LIMIT_NAME + 16];
@@ -58,6 +61,7 @@ struct world {
     struct world_probe probe[LIMIT_REGIONS];
     struct net_timer probe_timer;
     struct world_inquiry inquiry;
+    struct roster roster;
     int64_t started_at_us;
     bool is_ready, is_stopping, is_stopped;
     unsigned process_count;
@@ -66,6 +70,20 @@ struct world {
 
 /* world.c */
 void world_report(struct world *world, const struct world_event *event);
+void world_report_process(struct world_process *process, const char *what, int status,
+                          int64_t after_us);
+void world_apply(struct world_process *process, enum child_event event);
+
+/* Is it meant to run? A worker: by the roster; all else: always. */
+bool world_is_wanted(const struct world_process *process);
+
+/* places.c: the roster of the folder, or that of the file. */
+MUST_USE enum err world_places_new(struct world *world, struct text *why);
+/* False: it could not be asked, a signal has to do. */
+bool world_place_ask_drain(struct world_process *process);
+/* <process> has ended, and was leaving: it may be wanted again. */
+void world_place_note_gone(struct world_process *process);
+void world_places_free(struct world *world);
 
 /* ready.c: sets is_ready and reports it, once. */
 MUST_USE enum err world_ready_new(struct world *world, struct text *why);

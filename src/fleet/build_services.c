@@ -237,6 +237,12 @@ void fleet_build_services(struct fleet_builder *builder)
     uint32_t list = fleet_builder_list(builder, "services", &count);
     builder->fleet->services = fleet_builder_array(builder, count, sizeof(struct fleet_service));
     fleet_names_init(builder, &builder->services, "services", (uint16_t)(count + 1));
+    if (fleet_node_child(document, 0, "services") == FLEET_NODE_NONE)
+        fleet_complain(builder->complaints, builder->arena, fleet_node_place(document, 0),
+                       "expected the key services (What clients call.)%s",
+                       fleet_node_child(document, 0, "plan") == FLEET_NODE_NONE
+                           ? ""
+                           : "; for a file that holds a plan only: farspan plan -f FILE");
     if (builder->is_out_of_memory || list == FLEET_NODE_NONE)
         return;
     if (count == 0)

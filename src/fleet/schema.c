@@ -5,38 +5,28 @@
 #include "fleet/setting.h"
 
 /* How a scalar of a type looks like to an editor. Units are told by pattern. */
-static const char *pattern_of(enum fleet_setting_type type)
-{
-    switch (type) {
-    case SETTING_NAME:
-        return "^[a-z0-9._:-]{1,64}$";
-    case SETTING_NAMES: /* an item */
-    case SETTING_API_NAME:
-        return "^[A-Za-z0-9._:/@+-]{1,128}$";
-    case SETTING_TEXT:
-        return "^[!-~]{1,64}$";
-    case SETTING_URL:
-        return "^https?://[^/?#@:][^?#]*$";
-    case SETTING_ADDRESS:
-        return "^(\\[[^\\]]+\\]|[^:]+):[0-9]+$";
-    case SETTING_SHA256:
-        return "^[0-9a-f]{64}$";
-    case SETTING_TIME:
-        return "^[0-9]+(\\.[0-9]+)?(us|ms|s|min|h)$";
-    case SETTING_BANDWIDTH:
-        return "^[0-9]+(\\.[0-9]+)?[kMG]?bit$";
-    case SETTING_SHARE:
-        return "^[0-9]+(\\.[0-9]+)?%?$";
-    case SETTING_MONEY_H:
-        return "^\\$[0-9]+(\\.[0-9]+)?/h$";
-    case SETTING_MONEY_GB:
-        return "^\\$[0-9]+(\\.[0-9]+)?/GB$";
-    case SETTING_SPEED:
-        return "^[0-9]+(\\.[0-9]+)?tok/s$";
-    default:
-        return NULL;
-    }
-}
+static const char *const patterns[SETTING_TYPES] = {
+    [SETTING_NAME] = "^[a-z0-9._:-]{1,64}$",
+    [SETTING_NAMES] = "^[A-Za-z0-9._:/@+-]{1,128}$", /* an item */
+    [SETTING_API_NAME] = "^[A-Za-z0-9._:/@+-]{1,128}$",
+    [SETTING_TEXT] = "^[!-~]{1,64}$",
+    [SETTING_URL] = "^https?://[^/?#@:][^?#]*$",
+    [SETTING_ADDRESS] = "^(\\[[^\\]]+\\]|[^:]+):[0-9]+$",
+    [SETTING_SHA256] = "^[0-9a-f]{64}$",
+    [SETTING_TIME] = "^[0-9]+(\\.[0-9]+)?(us|ms|s|min|h)$",
+    [SETTING_BANDWIDTH] = "^[0-9]+(\\.[0-9]+)?[kMG]?bit$",
+    [SETTING_SHARE] = "^[0-9]+(\\.[0-9]+)?%?$",
+    [SETTING_MONEY_H] = "^\\$[0-9]+(\\.[0-9]+)?/h$",
+    [SETTING_MONEY_GB] = "^\\$[0-9]+(\\.[0-9]+)?/GB$",
+    [SETTING_SPEED] = "^[0-9]+(\\.[0-9]+)?tok/s$",
+    [SETTING_BYTES] = "^[0-9]+(\\.[0-9]+)?(B|[kMGT]B|[KMGT]iB)$",
+    [SETTING_RATE] = "^[0-9]+(\\.[0-9]+)?req/s$",
+    [SETTING_MONEY] = "^\\$[0-9]+(\\.[0-9]+)?$",
+    [SETTING_MONEY_KG] = "^\\$[0-9]+(\\.[0-9]+)?/kg$",
+    [SETTING_MONEY_REQUEST] = "^\\$[0-9]+(\\.[0-9]+)?/req$",
+    [SETTING_MASS_H] = "^[0-9]+(\\.[0-9]+)?kg/h$",
+    [SETTING_POWER] = "^[0-9]+(\\.[0-9]+)?[kM]?W$",
+};
 
 static void print_type(struct text *text, const char *name)
 {
@@ -55,7 +45,7 @@ static void print_range(const struct fleet_setting *setting, int64_t min, struct
 /* What a value of the type is, without its default and its sentence. */
 static void print_scalar(const struct fleet_setting *setting, struct text *text)
 {
-    const char *pattern = pattern_of(setting->type);
+    const char *pattern = patterns[setting->type];
     switch (setting->type) {
     case SETTING_BOOL:
         print_type(text, "boolean");
@@ -106,7 +96,7 @@ static void print_default(const struct fleet_setting *setting, struct text *text
 
 static void print_keys(const struct fleet_setting *parent, struct text *text);
 
-/* Nesting is that of the table, four levels at most. */
+/* Nesting is that of the table, five levels at most. */
 static void print_value(const struct fleet_setting *setting, struct text *text)
 {
     text_json_object(text);
@@ -169,53 +159,38 @@ void fleet_schema_print(struct text *text)
 
 /* --- Markdown --- */
 
-static const char *type_word(enum fleet_setting_type type)
-{
-    switch (type) {
-    case SETTING_NAMES:
-        return "list of names";
-    case SETTING_NAME:
-    case SETTING_API_NAME:
-        return "name";
-    case SETTING_TEXT:
-        return "text";
-    case SETTING_PATH:
-        return "path";
-    case SETTING_URL:
-        return "URL";
-    case SETTING_ADDRESS:
-        return "HOST:PORT";
-    case SETTING_SHA256:
-        return "64 hex digits";
-    case SETTING_WORD:
-        return "word";
-    case SETTING_BOOL:
-        return "true or false";
-    case SETTING_COUNT:
-        return "number";
-    case SETTING_DEGREES:
-        return "degrees";
-    case SETTING_TIME:
-        return "time";
-    case SETTING_BANDWIDTH:
-        return "bandwidth";
-    case SETTING_SHARE:
-        return "share";
-    case SETTING_MONEY_H:
-        return "$/h";
-    case SETTING_MONEY_GB:
-        return "$/GB";
-    case SETTING_SPEED:
-        return "speed";
-    default:
-        return "mapping";
-    }
-}
+static const char *const type_words[SETTING_TYPES] = {
+    [SETTING_NAMES] = "list of names",
+    [SETTING_NAME] = "name",
+    [SETTING_API_NAME] = "name",
+    [SETTING_TEXT] = "text",
+    [SETTING_PATH] = "path",
+    [SETTING_URL] = "URL",
+    [SETTING_ADDRESS] = "HOST:PORT",
+    [SETTING_SHA256] = "64 hex digits",
+    [SETTING_WORD] = "word",
+    [SETTING_BOOL] = "true or false",
+    [SETTING_COUNT] = "number",
+    [SETTING_DEGREES] = "degrees",
+    [SETTING_TIME] = "time",
+    [SETTING_BANDWIDTH] = "bandwidth",
+    [SETTING_SHARE] = "share",
+    [SETTING_MONEY_H] = "$/h",
+    [SETTING_MONEY_GB] = "$/GB",
+    [SETTING_SPEED] = "speed",
+    [SETTING_BYTES] = "size",
+    [SETTING_RATE] = "rate",
+    [SETTING_MONEY] = "$",
+    [SETTING_MONEY_KG] = "$/kg",
+    [SETTING_MONEY_REQUEST] = "$/request",
+    [SETTING_MASS_H] = "kg/h",
+    [SETTING_POWER] = "power",
+};
 
 static void print_row(const struct fleet_setting *setting, struct text *text)
 {
     struct span key = fleet_setting_key(setting);
-    text_add(text, "| `%.*s` | %s", SPAN_ARG(key), type_word(setting->type));
+    text_add(text, "| `%.*s` | %s", SPAN_ARG(key), type_words[setting->type]);
     if (setting->is_required)
         text_add(text, ", required");
     else if (setting->default_text[0] != '\0')

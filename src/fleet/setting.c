@@ -184,6 +184,20 @@ static int units_of(enum fleet_setting_type type)
         return UNITS_MONEY_GB;
     case SETTING_SPEED:
         return UNITS_SPEED;
+    case SETTING_BYTES:
+        return UNITS_BYTES;
+    case SETTING_RATE:
+        return UNITS_RATE;
+    case SETTING_MONEY:
+        return UNITS_MONEY;
+    case SETTING_MONEY_KG:
+        return UNITS_MONEY_KG;
+    case SETTING_MONEY_REQUEST:
+        return UNITS_MONEY_REQUEST;
+    case SETTING_MASS_H:
+        return UNITS_MASS_H;
+    case SETTING_POWER:
+        return UNITS_POWER;
     default:
         return -1;
     }

@@ -33,7 +33,15 @@ enum fleet_setting_type {
     SETTING_SHARE,     /* parts per million */
     SETTING_MONEY_H,   /* micro-dollars per hour */
     SETTING_MONEY_GB,  /* micro-dollars per GB */
-    SETTING_SPEED      /* ns per token */
+    SETTING_SPEED,     /* ns per token */
+    SETTING_BYTES,
+    SETTING_RATE,          /* millionths of a request per second */
+    SETTING_MONEY,         /* micro-dollars, once */
+    SETTING_MONEY_KG,      /* micro-dollars per kilogram */
+    SETTING_MONEY_REQUEST, /* micro-dollars per request */
+    SETTING_MASS_H,        /* grams per hour */
+    SETTING_POWER,         /* milliwatts */
+    SETTING_TYPES
 };
 
 struct fleet_setting {

@@ -33,6 +33,14 @@ static const struct unit units[] = {
     {UNITS_SHARE, "%", 10000},
     {UNITS_SHARE, "", 1000000},
     {UNITS_SPEED, "tok/s", 1},
+    {UNITS_RATE, "req/s", 1000000},
+    {UNITS_MONEY, "", 1000000},
+    {UNITS_MONEY_KG, "/kg", 1000000},
+    {UNITS_MONEY_REQUEST, "/req", 1000000},
+    {UNITS_MASS_H, "kg/h", 1000},
+    {UNITS_POWER, "W", 1000},
+    {UNITS_POWER, "kW", 1000000},
+    {UNITS_POWER, "MW", 1000000000},
 };
 
 enum { DIGITS_MAX = 15, PPM_ALL = 1000000 };
@@ -108,9 +116,15 @@ bool units_decimal(struct span s, int64_t factor, int64_t *ret_value)
     return true;
 }
 
+static bool is_money(enum units_kind kind)
+{
+    return kind == UNITS_MONEY_H || kind == UNITS_MONEY_GB || kind == UNITS_MONEY ||
+           kind == UNITS_MONEY_KG || kind == UNITS_MONEY_REQUEST;
+}
+
 bool units_parse(enum units_kind kind, struct span s, int64_t *ret_value)
 {
-    if (kind == UNITS_MONEY_H || kind == UNITS_MONEY_GB) {
+    if (is_money(kind)) {
         if (!span_starts_with(s, "$"))
             return false;
         s = span_from(s.p + 1, s.n - 1);
@@ -151,7 +165,19 @@ const char *units_hint(enum units_kind kind)
         return "a share such as 10% or 0.1";
     case UNITS_SPEED:
         return "a speed such as 1200tok/s";
+    case UNITS_RATE:
+        return "a rate such as 12.5req/s";
+    case UNITS_MONEY:
+        return "an amount such as $1.50";
+    case UNITS_MONEY_KG:
+        return "a price per kilogram such as $0.10/kg";
+    case UNITS_MONEY_REQUEST:
+        return "a price per request such as $0.02/req";
+    case UNITS_MASS_H:
+        return "a mass per hour such as 120kg/h";
+    case UNITS_POWER:
+        return "a power such as 40kW (W, kW, MW)";
     }
-    CHECK(kind <= UNITS_SPEED);
+    CHECK(kind <= UNITS_POWER);
     return "";
 }

@@ -43,6 +43,14 @@ static void test_units_mean_what_they_say(void **state)
         {UNITS_SPEED, "5000tok/s", 200000},
         {UNITS_SPEED, "20tok/s", 50000000},
         {UNITS_SPEED, "0.5tok/s", 2000000000},
+        {UNITS_RATE, "12.5req/s", 12500000},
+        {UNITS_MONEY, "$1.50", 1500000},
+        {UNITS_MONEY_KG, "$0.10/kg", 100000},
+        {UNITS_MONEY_REQUEST, "$0.02/req", 20000},
+        {UNITS_MASS_H, "120kg/h", 120000},
+        {UNITS_POWER, "750W", 750000},
+        {UNITS_POWER, "40kW", 40000000},
+        {UNITS_POWER, "1.2MW", 1200000000},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         int64_t value = -1;

@@ -1,54 +1,9 @@
 /* What peers may do that mean no good, or know no better: nothing of it may reach others. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
-#include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 #include "gateway/proxy_io.h"
-#include "gateway/rig_test.h"
+#include "gateway/rig_raw_test.h"
 #include "http/buffer_io.h"
-
-/* A server of raw bytes in the place of rig server <i>, into whose sockets little fits. */
-static int listen_raw(const struct rig *rig, unsigned i)
-{
-    const int on = 1, little = 8 * 1024, segment = 536;
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)atoi(strrchr(rig->urls[i], ':') + 1)),
-                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little), 0);
-    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment), 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(fd, 8), 0);
-    return fd;
-}
-
-/* The next request that comes there, probes left out: its socket, of which <buffer> was read. */
-static int accept_raw(struct rig *rig, int listener, char *buffer, size_t size)
-{
-    for (;;) {
-        int fd = -1;
-        RIG_UNTIL(rig, fd >= 0 || (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0);
-        ssize_t n = -1;
-        RIG_UNTIL(rig, n > 0 || (n = recv(fd, buffer, size - 1, MSG_DONTWAIT)) > 0);
-        buffer[n] = 0;
-        if (strncmp(buffer, "POST ", 5) == 0)
-            return fd;
-        close(fd);
-    }
-}
-
-/* Reads on; true when the peer has ended or given more than <size> bytes. */
-static bool has_ended(int fd, size_t *got, size_t size)
-{
-    static char buffer[64 * 1024];
-    ssize_t n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
-    *got += n > 0 ? (size_t)n : 0;
-    return n == 0 || (n < 0 && errno != EAGAIN) || *got > size;
-}
 
 /* A large body's first MiB lies in memory of the request. With the refusal the request is over, and
  * what the socket has not taken until then must not be sent from there any more. */
@@ -60,12 +15,12 @@ static void a_body_that_is_refused_half_way_is_not_sent_any_further(void **state
     struct rig rig;
     struct rig_answer answer;
     rig_open(&rig, 1, NULL);
-    int listener = listen_raw(&rig, 0);
+    int listener = raw_listen(&rig, 0);
     memset(body, ' ', SIZE);
     memcpy(body, "{\"model\":\"chat\",", strlen("{\"model\":\"chat\","));
     rig_ask_with(&rig, &answer, "POST /v1/chat/completions HTTP/1.1\r\n", span_from(body, SIZE - 1),
                  SIZE);
-    int fd = accept_raw(&rig, listener, buffer, sizeof buffer);
+    int fd = raw_accept(&rig, listener, buffer, sizeof buffer);
     static const char refusal[] = "HTTP/1.1 503 Busy\r\ncontent-length: 100\r\n\r\n";
     assert_int_equal(send(fd, refusal, strlen(refusal), MSG_NOSIGNAL), strlen(refusal));
     RIG_UNTIL(&rig, answer.is_over);
@@ -73,7 +28,7 @@ static void a_body_that_is_refused_half_way_is_not_sent_any_further(void **state
 
     size_t got = 0;
     bool is_over = false;
-    RIG_UNTIL(&rig, is_over || (is_over = has_ended(fd, &got, SIZE)));
+    RIG_UNTIL(&rig, is_over || (is_over = raw_has_ended(fd, &got, SIZE)));
     assert_true(got < SIZE / 2);
     close(fd);
     close(listener);
@@ -177,16 +132,11 @@ static void clients_leave_descriptors_for_targets(void **state)
     rig_open(&rig, 1, NULL);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     struct http_server *server = rig.gateway->loops[0]->server;
-    struct sockaddr_in door = {.sin_family = AF_INET,
-                               .sin_port = htons(http_server_port(server)),
-                               .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
     int clients[CLIENTS];
-    for (unsigned i = 0; i < CLIENTS; i++) {
-        clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(connect(clients[i], (struct sockaddr *)&door, sizeof door), 0);
-    }
+    for (unsigned i = 0; i < CLIENTS; i++)
+        clients[i] = raw_connect(&rig);
     size_t got = 0;
-    RIG_UNTIL(&rig, has_ended(clients[CLIENTS - 1], &got, 1));
+    RIG_UNTIL(&rig, raw_has_ended(clients[CLIENTS - 1], &got, 1));
     assert_int_equal(http_server_connections(server), CAP);
     for (unsigned i = 0; i < CLIENTS; i++)
         close(clients[i]);

@@ -78,7 +78,7 @@ static void fill_record(const struct proxy *proxy, bool was_whole, struct obs_re
         .path = exchange->head->path,
         .status = exchange->status,
         .outcome = outcome_of(proxy, was_whole),
-        .hop_from = http_header_of(exchange->head, HTTP_HEADER_FARSPAN_HOP),
+        .hop_from = request->hop,
         .attempts = proxy->attempt_count,
         .bytes_in = exchange->body_bytes,
         .bytes_out = exchange->bytes_out,

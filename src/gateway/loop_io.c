@@ -94,6 +94,7 @@ enum err gateway_loop_new(struct gateway *gateway, unsigned number, struct gatew
     loop->gateway = gateway;
     loop->number = number;
     net_timer_init(&loop->drain, look_at_drain);
+    buffer_pool_init(&loop->bodies);
     gateway_proxy_start(loop);
     enum err err = fill_loop(loop, why);
     if (err != ERR_OK) {
@@ -118,6 +119,7 @@ void gateway_loop_free(struct gateway_loop *loop)
     net_resolver_free(loop->resolver);
     net_loop_free(loop->loop);
     os_pool_fini(&loop->requests);
+    buffer_pool_fini(&loop->bodies);
     os_free(loop->services);
     os_free(loop->origins);
     os_free(loop->metrics);

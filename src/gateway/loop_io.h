@@ -19,6 +19,7 @@
 #include "gateway/labels_io.h"
 #include "gateway/request.h"
 #include "gateway/targets.h"
+#include "http/buffer_io.h"
 #include "http/client_io.h"
 #include "http/server_io.h"
 #include "obs/metrics.h"
@@ -75,7 +76,8 @@ struct gateway_loop {
     struct gateway_targets *services; /* fleet->service_count */
     struct route_budget retries;
     struct os_pool requests;
-    struct list active; /* struct proxy */
+    struct buffer_pool bodies; /* renamed ones, and what targets are slow to take */
+    struct list active;        /* struct proxy */
     struct net_timer sweep;
     struct net_timer drain; /* looks whether the last request is over */
     bool is_draining, is_stopped, has_thread;

@@ -51,6 +51,7 @@ static struct gateway_sample sample_of(const json_t *row)
         .prefill_ns_per_token = number_of(row, "prefill_ns_per_token"),
         .decode_ns_per_token = number_of(row, "decode_ns_per_token"),
         .context_tokens = number_of(row, "context_tokens"),
+        .price_usd_micro_mtok = number_of(row, "price_usd_micro_mtok"),
         .instance = (uint64_t)json_integer_value(json_object_get(row, "instance")),
     };
 }

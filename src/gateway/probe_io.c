@@ -181,7 +181,9 @@ static void ask(struct probe *probe, const char *path)
         .user = probe,
     };
     probe->call = http_call(loop->origins[probe->origin], &request);
-    if (!probe->call)
+    if (probe->call)
+        http_call_end_by(probe->call, net_loop_now_us(loop->loop) + PROBE_TIMEOUT_US);
+    else
         rest(probe, PROBE_SCRAPE_US);
 }
 

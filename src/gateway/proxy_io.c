@@ -9,8 +9,8 @@ static struct proxy *proxy_of(struct http_exchange *exchange)
 
 static void give_back(struct proxy *proxy)
 {
-    os_free(proxy->own_body);
-    os_free(proxy->tail.p);
+    buffer_unref(proxy->renamed);
+    buffer_unref(proxy->tail.buffer);
     os_pool_give(&proxy->loop->requests, proxy);
 }
 
@@ -210,13 +210,11 @@ static void on_overflow(struct http_exchange *exchange, struct span so_far)
     if (!resolve(proxy, false))
         return;
     proxy->is_streamed = true;
-    proxy->own_body = os_alloc(so_far.n);
-    if (!proxy->own_body) {
-        proxy_refuse(proxy, GATEWAY_ERROR_INTERNAL, 0);
-        return;
+    struct buffer *buffer = http_exchange_keep(exchange);
+    if (buffer) {
+        size_t start = (size_t)(so_far.p - buffer->data);
+        proxy->tail = (struct proxy_tail){buffer, start, start + so_far.n};
     }
-    memcpy(proxy->own_body, so_far.p, so_far.n);
-    proxy->own_size = so_far.n;
     relay_begin(proxy);
 }
 
@@ -270,6 +268,10 @@ static void on_gone(struct http_exchange *exchange, bool was_whole)
         relay_cancel(proxy, GATEWAY_OUTCOME_NONE);
     if (proxy->job)
         proxy->on_job_gone(proxy);
+    /* The server has refused what it could not read. */
+    if (!was_whole && proxy->last_error == GATEWAY_FINE && exchange->status >= 400 &&
+        !proxy->is_head_sent)
+        proxy->last_error = gateway_error_of_status(exchange->status);
     /* A stream that we cut ourselves is not whole either, but its client has not left. */
     if (!was_whole && proxy->last_error == GATEWAY_FINE && !proxy->is_local)
         metrics_add(proxy->loop->metrics, METRICS_clients_gone_total, 0, 1);

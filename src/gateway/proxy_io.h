@@ -21,12 +21,15 @@ enum {
     PROXY_LOST_STREAM_US = 5 * 1000 * 1000, /* a silent stream from a lost target is cut */
     PROXY_STALL_US = 120 * 1000 * 1000,     /* between two pieces of any answer */
     PROXY_LET_GO_MAX = 64 * 1024,           /* of an answer that is read to its end for nobody */
+    PROXY_LET_GO_US = 1000 * 1000,          /* ... and as long */
     PROXY_RETRY_AFTER_S = 1
 };
 
+/* Of a streamed body: what the target has yet to take. Its buffer is of the budget of held bytes.
+ */
 struct proxy_tail {
-    char *p;
-    size_t sent, size, room; /* [sent, size) is still to go */
+    struct buffer *buffer; /* NULL: nothing waits */
+    size_t sent, size;     /* bytes [sent, size) of it are still to go */
 };
 
 struct proxy {
@@ -53,14 +56,14 @@ struct proxy {
     struct route_choice choice;
     const struct http_head *upstream; /* from on_head until the call is over */
     struct net_timer rest;
-    char *own_body; /* a body of our own instead of the client's: renamed or streamed */
-    size_t own_size;
-    struct proxy_tail tail; /* streamed: what came after it and the target did not take yet */
-    int64_t answer_left;    /* of a known length, not yet given to the client; negative: unknown */
-    int64_t ready_us;       /* the request was read in whole */
-    int64_t first_byte_us;  /* of the answer */
+    struct buffer *renamed; /* the client's body with the target's name of the model; or NULL */
+    struct proxy_tail tail;
+    int64_t answer_left;   /* of a known length, not yet given to the client; negative: unknown */
+    int64_t ready_us;      /* the request was read in whole */
+    int64_t first_byte_us; /* of the answer */
     int64_t last_byte_us;
     uint64_t chunk_count;
+    uint32_t last_bytes; /* of a stream: the last four that came; 0: none */
     uint16_t element_size;
     char element[384]; /* of x-farspan-route, written when the target was chosen */
     void *job;         /* local answers that take time */

@@ -13,22 +13,32 @@ static const struct gateway_target *target_of(const struct proxy *proxy, unsigne
     return &proxy->targets->map->services[proxy->targets->service].targets[target];
 }
 
+/* A buffer that counts as held, like the body it is for; NULL: no room. */
+static struct buffer *take_held(struct proxy *proxy, size_t size)
+{
+    struct buffer *buffer = buffer_take(&proxy->loop->bodies, size);
+    if (buffer && buffer_charge(buffer))
+        return buffer;
+    buffer_unref(buffer);
+    return NULL;
+}
+
 /* A remote server may call the model otherwise: the body then goes out with its name instead.
- * False: no memory. */
+ * False: no room. */
 static bool rename_model(struct proxy *proxy, struct span name, struct span body,
                          struct span *ret_body)
 {
-    struct span value = gateway_request_model_value(body);
+    struct span value = gateway_request_model_value(&proxy->request, body);
     if (value.n == 0) {
         *ret_body = body;
         return true;
     }
     size_t room = body.n - value.n + name.n * 6 + 3;
-    char *renamed = os_alloc(room);
-    if (!renamed)
+    struct buffer *buffer = take_held(proxy, room);
+    if (!buffer)
         return false;
     struct text text;
-    text_init(&text, renamed, room);
+    text_init(&text, buffer->data, room);
     text_add_span(&text, span_from(body.p, (size_t)(value.p - body.p)));
     text_add_c(&text, '"');
     text_add_json_escaped(&text, name);
@@ -36,9 +46,8 @@ static bool rename_model(struct proxy *proxy, struct span name, struct span body
     const char *behind = value.p + value.n;
     text_add_span(&text, span_from(behind, (size_t)(body.p + body.n - behind)));
     CHECK(!text.is_cut);
-    os_free(proxy->own_body);
-    proxy->own_body = renamed;
-    proxy->own_size = text.n;
+    buffer_unref(proxy->renamed);
+    proxy->renamed = buffer;
     *ret_body = text_span(&text);
     return true;
 }
@@ -78,41 +87,54 @@ static void write_head(struct proxy *proxy, const struct gateway_target *target,
     gateway_head_request(proxy->exchange->head, &rules, gateway->law.fleet, text);
 }
 
-/* The body and its length as the target is to get it; false: no memory. */
+static struct span tail_span(const struct proxy_tail *tail)
+{
+    if (!tail->buffer)
+        return (struct span){NULL, 0};
+    return span_from(tail->buffer->data + tail->sent, tail->size - tail->sent);
+}
+
+/* The body and its length as the target is to get it; false: no room. Of a streamed one what was
+ * seen goes first into what is still to be sent, and is given back when it is. */
 static bool take_body(struct proxy *proxy, const struct gateway_target *target,
                       struct http_request *request)
 {
-    struct span body = proxy->is_streamed ? span_from(proxy->own_body, proxy->own_size)
-                                          : http_exchange_body(proxy->exchange);
-    request->body = body;
-    struct span name = remote_name(proxy, target);
-    if (name.n && body.n && proxy->request.name.n == 0 &&
-        !rename_model(proxy, name, body, &request->body))
+    struct span seen =
+        proxy->is_streamed ? tail_span(&proxy->tail) : http_exchange_body(proxy->exchange);
+    struct span body = seen, name = remote_name(proxy, target);
+    if (name.n && seen.n && proxy->request.name.n == 0 && !rename_model(proxy, name, seen, &body))
         return false;
-    request->body_length = (int64_t)request->body.n;
-    if (!proxy->is_streamed)
+    if (!proxy->is_streamed) {
+        request->body = body;
+        request->body_length = (int64_t)body.n;
         return true;
+    }
     int64_t length = proxy->exchange->head->body_length;
-    request->body_length = length + (int64_t)request->body.n - (int64_t)body.n;
-    if (length >= 0)
-        return true;
-    /* Of unknown length: what was seen goes first into what is still to be sent. */
-    request->body_length = HTTP_LENGTH_CHUNKED;
-    proxy->tail = (struct proxy_tail){proxy->own_body, 0, request->body.n, request->body.n};
-    proxy->own_body = NULL;
-    request->body = (struct span){0, 0};
+    request->body_length = length >= 0 ? length + (int64_t)body.n - (int64_t)seen.n : length;
+    if (proxy->renamed) {
+        buffer_unref(proxy->tail.buffer);
+        proxy->tail = (struct proxy_tail){proxy->renamed, 0, body.n};
+        proxy->renamed = NULL;
+    }
     return true;
 }
 
-static void send_tail(struct proxy *proxy)
+/* True: nothing waits any more. */
+static bool send_tail(struct proxy *proxy)
 {
     struct proxy_tail *tail = &proxy->tail;
+    struct span left = tail_span(tail);
+    if (left.n > 0)
+        tail->sent += http_call_send(proxy->call, left);
     if (tail->sent < tail->size)
-        tail->sent +=
-            http_call_send(proxy->call, span_from(tail->p + tail->sent, tail->size - tail->sent));
+        return false;
+    buffer_unref(tail->buffer);
+    *tail = (struct proxy_tail){NULL, 0, 0};
+    return true;
 }
 
-static bool send_call(struct proxy *proxy)
+/* GATEWAY_FINE, or why it could not be sent. */
+static enum gateway_error send_call(struct proxy *proxy)
 {
     struct gateway_loop *loop = proxy->loop;
     const struct gateway_target *target = target_of(proxy, proxy->attempt.target);
@@ -129,15 +151,16 @@ static bool send_call(struct proxy *proxy)
     };
     if (request.connect_timeout_us > PROXY_CONNECT_US)
         request.connect_timeout_us = PROXY_CONNECT_US;
-    if (head.is_cut || !take_body(proxy, target, &request))
-        return false;
+    if (head.is_cut)
+        return GATEWAY_ERROR_NO_TARGET;
+    if (!take_body(proxy, target, &request))
+        return GATEWAY_ERROR_NO_ROOM;
     proxy->call = http_call(loop->origins[target->origin], &request);
     if (!proxy->call)
-        return false;
-    send_tail(proxy);
-    if (proxy->tail.sent < proxy->tail.size)
+        return GATEWAY_ERROR_NO_TARGET;
+    if (!send_tail(proxy))
         http_exchange_pause(proxy->exchange);
-    return true;
+    return GATEWAY_FINE;
 }
 
 /* ---- choosing ----------------------------------------------------------------------------- */
@@ -271,10 +294,11 @@ static void choose(struct proxy *proxy)
     proxy->tried |= UINT64_C(1) << proxy->choice.target;
     gateway_request_move(request, GATEWAY_STEP_SEND);
     note_choice(proxy);
-    if (send_call(proxy))
+    enum gateway_error error = send_call(proxy);
+    if (error == GATEWAY_FINE)
         return;
     end_attempt(proxy, GATEWAY_OUTCOME_NONE, 0);
-    proxy_refuse(proxy, GATEWAY_ERROR_NO_TARGET, 0);
+    proxy_refuse(proxy, error, 0);
 }
 
 void relay_begin(struct proxy *proxy)
@@ -302,10 +326,12 @@ static void let_go(struct proxy *proxy)
     struct http_call *call = proxy->call;
     int64_t length = proxy->upstream ? proxy->upstream->body_length : -1;
     proxy->call = NULL;
-    if (!proxy->is_streamed && length >= 0 && length <= PROXY_LET_GO_MAX)
+    if (!proxy->is_streamed && length >= 0 && length <= PROXY_LET_GO_MAX) {
         http_call_set_user(call, NULL);
-    else
+        http_call_end_by(call, proxy_now_us(proxy) + PROXY_LET_GO_US);
+    } else {
         http_call_cancel(call);
+    }
 }
 
 /* ---- retrying ----------------------------------------------------------------------------- */
@@ -337,6 +363,14 @@ static void retry(struct proxy *proxy, enum gateway_error error, enum gateway_ou
     choose(proxy);
 }
 
+/* A deadline of the caller's own choice is no verdict: a few short ones would otherwise take a
+ * replica from everybody. */
+static enum gateway_outcome late_outcome(const struct proxy *proxy)
+{
+    bool is_callers = proxy->request.deadline_us == proxy->request.header_deadline_us;
+    return is_callers ? GATEWAY_OUTCOME_NONE : GATEWAY_OUTCOME_FAILED;
+}
+
 static int64_t retry_after_us(const struct http_head *head)
 {
     uint64_t seconds;
@@ -365,6 +399,14 @@ static int64_t length_of(const struct proxy *proxy, const struct http_head *head
     return head->body_length == HTTP_LENGTH_UNTIL_CLOSE ? HTTP_LENGTH_CHUNKED : head->body_length;
 }
 
+/* Is the target a part of farspan, which knows what it says of routes and deadlines? */
+static bool is_ours(const struct proxy *proxy)
+{
+    const struct gateway_map *map = &proxy->loop->gateway->map;
+    return map->origins[target_of(proxy, proxy->attempt.target)->origin].kind !=
+           GATEWAY_ORIGIN_REMOTE;
+}
+
 /* The first byte goes out, with the answer's first piece when there is one. */
 static void send_head(struct proxy *proxy, struct span piece)
 {
@@ -373,9 +415,10 @@ static void send_head(struct proxy *proxy, struct span piece)
     struct text text;
     text_init(&text, loop->scratch, sizeof loop->scratch);
     gateway_head_answer(head, &text);
+    struct span next =
+        is_ours(proxy) ? http_header_of(head, HTTP_HEADER_FARSPAN_ROUTE) : (struct span){0, 0};
     gateway_head_ours(gateway_request_id(&proxy->request),
-                      span_from(proxy->element, proxy->element_size),
-                      http_header_of(head, HTTP_HEADER_FARSPAN_ROUTE), &text);
+                      span_from(proxy->element, proxy->element_size), next, &text);
     CHECK(!text.is_cut); /* the scratch is twice as long as any head */
     int64_t length = length_of(proxy, head);
     proxy->is_chunked = length == HTTP_LENGTH_CHUNKED;
@@ -389,9 +432,6 @@ static void send_head(struct proxy *proxy, struct span piece)
 static void on_head(struct http_call *call, const struct http_head *head)
 {
     struct proxy *proxy = http_call_user(call);
-    bool is_ours =
-        proxy->loop->gateway->map.origins[target_of(proxy, proxy->attempt.target)->origin].kind !=
-        GATEWAY_ORIGIN_REMOTE;
     unsigned status = head->status;
     proxy->upstream_status = (uint16_t)status;
     proxy->request.why = (struct span){0, 0}; /* of an attempt before */
@@ -404,14 +444,16 @@ static void on_head(struct http_call *call, const struct http_head *head)
               GATEWAY_OUTCOME_BUSY, rest_us);
         return;
     }
-    if (status == 502 || status == 504 || (is_ours && status == 409)) {
+    /* 504 of our own parts: the deadline that we gave them is over, and nobody is asked again. */
+    if (status == 502 || (!is_ours(proxy) && status == 504) || (is_ours(proxy) && status == 409)) {
         let_go(proxy);
         retry(proxy, GATEWAY_ERROR_UPSTREAM,
               status == 409 ? GATEWAY_OUTCOME_NONE : GATEWAY_OUTCOME_FAILED, 0);
         return;
     }
     /* A 500 is passed on and not retried: what killed one engine would kill the next. */
-    proxy->outcome = status >= 500   ? GATEWAY_OUTCOME_FAILED
+    proxy->outcome = status == 504   ? late_outcome(proxy)
+                     : status >= 500 ? GATEWAY_OUTCOME_FAILED
                      : status >= 400 ? GATEWAY_OUTCOME_NONE
                                      : GATEWAY_OUTCOME_GOOD;
     proxy->is_sse = is_sse(head);
@@ -439,6 +481,20 @@ static bool is_last(struct proxy *proxy, struct span piece)
     return proxy->answer_left == 0;
 }
 
+static void note_last_bytes(struct proxy *proxy, struct span piece)
+{
+    for (size_t i = piece.n > 4 ? piece.n - 4 : 0; i < piece.n; i++)
+        proxy->last_bytes = proxy->last_bytes << 8 | (uint8_t)piece.p[i];
+}
+
+/* Does what has gone out end with an event's empty line? Behind half an event another one would be
+ * taken for the rest of it. */
+static bool is_between_events(const struct proxy *proxy)
+{
+    uint32_t last = proxy->last_bytes;
+    return last == 0 || (last & 0xffff) == 0x0a0a || last == 0x0d0a0d0a;
+}
+
 static void on_body(struct http_call *call, struct span piece)
 {
     struct proxy *proxy = http_call_user(call);
@@ -447,6 +503,8 @@ static void on_body(struct http_call *call, struct span piece)
     note_first_byte(proxy);
     proxy->last_byte_us = proxy_now_us(proxy);
     proxy->chunk_count++;
+    if (proxy->is_sse)
+        note_last_bytes(proxy, piece);
     bool is_over = is_last(proxy, piece);
     if (is_over) {
         end_attempt(proxy, proxy->outcome, 0);
@@ -463,7 +521,7 @@ static void on_body(struct http_call *call, struct span piece)
     if (is_over) {
         proxy->upstream = NULL;
         gateway_request_move(&proxy->request, GATEWAY_STEP_SETTLE);
-    } else if (!proxy->is_paused && http_answer_backlog(proxy->exchange) > LIMIT_STREAM_BACKLOG) {
+    } else if (!proxy->is_paused && http_answer_is_full(proxy->exchange)) {
         proxy->is_paused = true;
         http_call_pause(call);
     }
@@ -509,7 +567,7 @@ void relay_cut(struct proxy *proxy, enum gateway_error error)
                                                              : GATEWAY_OUTCOME_NONE);
     proxy->last_error = error;
     gateway_request_move(&proxy->request, GATEWAY_STEP_SETTLE);
-    if (!proxy->is_sse || !proxy->is_chunked) {
+    if (!proxy->is_sse || !proxy->is_chunked || !is_between_events(proxy)) {
         http_answer_abort(proxy->exchange);
         return;
     }
@@ -539,38 +597,45 @@ static void on_error(struct http_call *call, enum err err, enum http_phase phase
     (void)phase; /* nothing has gone to the client before is_head_sent, however far the call came */
     if (!proxy)
         return;
+    bool is_our_fault = err == ERR_MEMORY;
     if (proxy->is_head_sent) {
         proxy->call = NULL;
         proxy->upstream = NULL;
-        relay_cut(proxy, GATEWAY_ERROR_UPSTREAM_LOST);
+        relay_cut(proxy, is_our_fault ? GATEWAY_ERROR_NO_ROOM : GATEWAY_ERROR_UPSTREAM_LOST);
         return;
     }
-    enum gateway_error error = err == ERR_TIMEOUT ? GATEWAY_ERROR_DEADLINE : GATEWAY_ERROR_UPSTREAM;
+    enum gateway_error error = is_our_fault         ? GATEWAY_ERROR_NO_ROOM
+                               : err == ERR_TIMEOUT ? GATEWAY_ERROR_DEADLINE
+                                                    : GATEWAY_ERROR_UPSTREAM;
+    bool is_late = err == ERR_TIMEOUT && proxy_now_us(proxy) >= proxy->request.deadline_us;
     note_refusal(&proxy->request, http_call_refusal(call));
-    retry(proxy, error, GATEWAY_OUTCOME_FAILED, 0);
+    retry(proxy, error,
+          is_our_fault ? GATEWAY_OUTCOME_NONE
+          : is_late    ? late_outcome(proxy)
+                       : GATEWAY_OUTCOME_FAILED,
+          0);
 }
 
 /* ---- large bodies, passed on as they come ------------------------------------------------- */
 
-/* Keeps what the call did not take; false: no memory. */
+/* Keeps what the call did not take; false: no room. */
 static bool keep(struct proxy *proxy, struct span piece)
 {
     struct proxy_tail *tail = &proxy->tail;
-    size_t left = tail->size - tail->sent;
-    if (tail->sent) {
-        memmove(tail->p, tail->p + tail->sent, left);
-        tail->size = left;
-        tail->sent = 0;
-    }
-    if (left + piece.n > tail->room) {
-        char *grown = os_resize(tail->p, left + piece.n);
-        if (!grown)
+    struct span left = tail_span(tail);
+    bool has_room =
+        tail->buffer && tail->buffer->refs == 1 && tail->size + piece.n <= tail->buffer->size;
+    if (!has_room) {
+        struct buffer *buffer = take_held(proxy, left.n + piece.n);
+        if (!buffer)
             return false;
-        tail->p = grown;
-        tail->room = left + piece.n;
+        if (left.n > 0)
+            memcpy(buffer->data, left.p, left.n);
+        buffer_unref(tail->buffer);
+        *tail = (struct proxy_tail){buffer, 0, left.n};
     }
-    memcpy(tail->p + left, piece.p, piece.n);
-    tail->size = left + piece.n;
+    memcpy(tail->buffer->data + tail->size, piece.p, piece.n);
+    tail->size += piece.n;
     return true;
 }
 
@@ -589,7 +654,7 @@ void relay_send(struct proxy *proxy, struct span piece)
 {
     if (!proxy->call)
         return; /* over: the rest is nobody's */
-    if (proxy->tail.sent == proxy->tail.size) {
+    if (!proxy->tail.buffer) {
         size_t taken = http_call_send(proxy->call, piece);
         piece = span_from(piece.p + taken, piece.n - taken);
     }
@@ -597,7 +662,7 @@ void relay_send(struct proxy *proxy, struct span piece)
         return;
     http_exchange_pause(proxy->exchange);
     if (!keep(proxy, piece))
-        give_up(proxy, GATEWAY_ERROR_INTERNAL);
+        give_up(proxy, GATEWAY_ERROR_NO_ROOM);
 }
 
 void relay_send_end(struct proxy *proxy)
@@ -608,7 +673,7 @@ void relay_send_end(struct proxy *proxy)
         give_up(proxy, GATEWAY_ERROR_BAD_JSON);
         return;
     }
-    if (proxy->call && proxy->tail.sent == proxy->tail.size)
+    if (proxy->call && !proxy->tail.buffer)
         http_call_send_end(proxy->call);
 }
 
@@ -617,8 +682,7 @@ static void on_writable(struct http_call *call)
     struct proxy *proxy = http_call_user(call);
     if (!proxy || !proxy->is_streamed)
         return;
-    send_tail(proxy);
-    if (proxy->tail.sent < proxy->tail.size)
+    if (!send_tail(proxy))
         return;
     if (proxy->is_body_over)
         http_call_send_end(call);
@@ -647,10 +711,7 @@ void relay_check(struct proxy *proxy, int64_t now_us)
             relay_cut(proxy, GATEWAY_ERROR_STREAM_DEADLINE);
             return;
         }
-        /* A deadline of the caller's own choice is no verdict: a few short ones would otherwise
-         * take a replica from everybody. */
-        bool is_callers = request->deadline_us == request->header_deadline_us;
-        relay_cancel(proxy, is_callers ? GATEWAY_OUTCOME_NONE : GATEWAY_OUTCOME_FAILED);
+        relay_cancel(proxy, late_outcome(proxy));
         proxy_refuse(proxy, GATEWAY_ERROR_DEADLINE, 0);
         return;
     }

@@ -79,6 +79,13 @@ static void take_id(struct gateway_request *request, const struct http_head *hea
     request->id_size = 16;
 }
 
+/* A method has no bound but the line's; the refusal has. */
+static struct span shown_part(struct span method)
+{
+    enum { SHOWN_MAX = 32 };
+    return span_from(method.p, method.n < SHOWN_MAX ? method.n : SHOWN_MAX);
+}
+
 static enum gateway_error check_path(struct gateway_request *request, const struct http_head *head)
 {
     struct span path = head->path;
@@ -90,7 +97,7 @@ static enum gateway_error check_path(struct gateway_request *request, const stru
         return refuse(request, GATEWAY_ERROR_NO_PATH, (struct span){0, 0}, NULL);
     case GATEWAY_MATCH_METHOD:
         request->form = gateway_api_of(request->route)->form;
-        return refuse(request, GATEWAY_ERROR_METHOD, head->method_text, NULL);
+        return refuse(request, GATEWAY_ERROR_METHOD, shown_part(head->method_text), NULL);
     case GATEWAY_MATCH_FOUND:
         break;
     }
@@ -362,36 +369,12 @@ static size_t skip_string(struct span body, size_t i)
     return i < body.n ? i + 1 : body.n;
 }
 
-static size_t skip_space(struct span body, size_t i)
+struct span gateway_request_model_value(const struct gateway_request *request, struct span body)
 {
-    while (i < body.n &&
-           (body.p[i] == ' ' || body.p[i] == '\t' || body.p[i] == '\n' || body.p[i] == '\r'))
-        i++;
-    return i;
-}
-
-struct span gateway_request_model_value(struct span body)
-{
-    unsigned depth = 0;
-    for (size_t i = 0; i < body.n;) {
-        char c = body.p[i];
-        if (c == '{' || c == '[')
-            depth++;
-        if (c == '}' || c == ']')
-            depth--;
-        if (c != '"') {
-            i++;
-            continue;
-        }
-        size_t end = skip_string(body, i);
-        size_t next = skip_space(body, end);
-        bool is_key = depth == 1 && next < body.n && body.p[next] == ':';
-        if (is_key && span_is(span_from(body.p + i, end - i), "\"model\"")) {
-            next = skip_space(body, next + 1);
-            if (next < body.n && body.p[next] == '"')
-                return span_from(body.p + next, skip_string(body, next) - next);
-        }
-        i = end;
-    }
-    return (struct span){0, 0};
+    const struct json_scan_found *found = &request->scan.found;
+    if (!found->has_model || found->model_offset >= body.n)
+        return (struct span){0, 0};
+    size_t start = (size_t)found->model_offset;
+    CHECK(body.p[start] == '"');
+    return span_from(body.p + start, skip_string(body, start) - start);
 }

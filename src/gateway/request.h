@@ -112,8 +112,8 @@ static inline struct span gateway_request_id(const struct gateway_request *reque
     return span_from(request->id, request->id_size);
 }
 
-/* The value of the top-level key "model" in <body>, quotes included. <body> is JSON that the
- * scanner has accepted, at least up to that key. Empty when it is not there. */
-struct span gateway_request_model_value(struct span body);
+/* The value of the top-level key "model" in <body>, quotes included: where the scan met it. <body>
+ * is what was scanned, or its beginning. Empty when it is not there. */
+struct span gateway_request_model_value(const struct gateway_request *request, struct span body);
 
 #endif

@@ -212,10 +212,15 @@ static void the_models_value_is_found_where_it_stands(void **state)
         {"{ \"x\" : {\"model\":\"no\"}, \"y\":[\"model\"], \"model\" :  \"a\\\"b\" , \"z\":1}",
          "\"a\\\"b\""},
         {"{\"m\":\"\\\"model\\\":\",\"model\":\"a\"}", "\"a\""},
+        {"{\"mod\\u0065l\":\"\\u0061\"}", "\"\\u0061\""},
         {"{\"x\":1}", ""},
     };
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        assert_true(span_is(gateway_request_model_value(span_of(rows[i].body)), rows[i].value));
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct span body = span_of(rows[i].body);
+        json_scan_init(&request.scan, NULL);
+        assert_int_equal(gateway_request_add(&request, body), GATEWAY_FINE);
+        assert_true(span_is(gateway_request_model_value(&request, body), rows[i].value));
+    }
 }
 
 static void no_step_leads_back_from_an_answer(void **state)

@@ -16,6 +16,7 @@ void gateway_words_sample(struct gateway_words *words, const struct gateway_samp
     GATEWAY_STORE(words->prefill_ns_per_token, sample->prefill_ns_per_token);
     GATEWAY_STORE(words->decode_ns_per_token, sample->decode_ns_per_token);
     GATEWAY_STORE(words->context_tokens, sample->context_tokens);
+    GATEWAY_STORE(words->price_usd_micro_mtok, (int64_t)sample->price_usd_micro_mtok);
     GATEWAY_STORE(words->sampled_us, now_us);
     uint64_t number = GATEWAY_LOAD(words->assigned) >> 32;
     GATEWAY_STORE(words->assigned, (number + 1) << 32);

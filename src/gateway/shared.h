@@ -19,7 +19,8 @@ struct gateway_sample {
     uint32_t running, waiting, slots, queue_max;
     uint32_t prefill_ns_per_token, decode_ns_per_token; /* 0: not measured yet */
     uint32_t context_tokens;                            /* 0: not limited */
-    uint64_t instance; /* changes when the engine starts anew: its cache is empty */
+    uint64_t price_usd_micro_mtok; /* of a worker in a free place; 0: the fleet says */
+    uint64_t instance;             /* changes when the engine starts anew: its cache is empty */
 };
 
 /* One target of one service. Two cache lines: what loops count, what the target says. */
@@ -34,6 +35,7 @@ struct gateway_words {
     _Atomic bool is_lost; /* it says nothing any more: what waits there is asked elsewhere */
     _Atomic uint32_t replicas_ready, running, waiting, slots, queue_max;
     _Atomic uint32_t prefill_ns_per_token, decode_ns_per_token, context_tokens;
+    _Atomic int64_t price_usd_micro_mtok;
 };
 
 #define GATEWAY_LOAD(word)         atomic_load_explicit(&(word), memory_order_relaxed)

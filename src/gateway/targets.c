@@ -85,6 +85,8 @@ static void refresh_sample(struct gateway_targets *targets, unsigned i, int64_t 
     target->queue_max = GATEWAY_LOAD(words->queue_max);
     target->slots = or_fixed(GATEWAY_LOAD(words->slots), fixed->slots);
     target->context_tokens = or_fixed(GATEWAY_LOAD(words->context_tokens), fixed->context_tokens);
+    int64_t price = GATEWAY_LOAD(words->price_usd_micro_mtok);
+    target->price_usd_micro_mtok = price ? price : fixed->price_usd_micro_mtok;
     target->prefill_ns_per_token =
         or_fixed(GATEWAY_LOAD(words->prefill_ns_per_token), fixed->prefill_ns_per_token);
     target->decode_ns_per_token =
@@ -150,6 +152,11 @@ void gateway_targets_first_byte(struct gateway_targets *targets, struct gateway_
     if (!attempt->is_open || attempt->has_first_byte)
         return;
     attempt->has_first_byte = true;
+    struct route_breaker *breaker = &targets->breakers[attempt->target];
+    if (attempt->is_admitted && breaker->state == ROUTE_BREAKER_TRYING) {
+        route_breaker_note(breaker, attempt->term, ROUTE_BREAKER_GOOD, now_us);
+        attempt->is_admitted = false;
+    }
     GATEWAY_SUB(targets->words[attempt->target].queued_tokens, attempt->uncached_tokens);
     route_ewma_note(&targets->latency[attempt->target], now_us - attempt->sent_us, now_us);
 }

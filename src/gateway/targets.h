@@ -34,7 +34,7 @@ enum gateway_outcome {
 
 struct gateway_attempt {
     bool is_open, has_first_byte;
-    bool is_admitted; /* by the breaker; false in a panic */
+    bool is_admitted; /* by the breaker, which waits for its verdict; false in a panic */
     uint16_t target;
     uint32_t term; /* of the breaker */
     uint32_t uncached_tokens, matched_tokens;
@@ -88,7 +88,8 @@ bool gateway_targets_begin(struct gateway_targets *targets, const struct prefix_
                            unsigned target, bool is_panic, uint32_t prompt_tokens, int64_t now_us,
                            struct gateway_attempt *ret_attempt);
 
-/* The answer's first byte: its prompt is no longer queued. */
+/* The first byte of a good answer: its prompt is no longer queued, and a breaker's trial has its
+ * verdict: the answer may go on for minutes, and its client may read as slowly as it likes. */
 void gateway_targets_first_byte(struct gateway_targets *targets, struct gateway_attempt *attempt,
                                 int64_t now_us);
 

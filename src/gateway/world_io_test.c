@@ -254,6 +254,48 @@ static void a_request_that_waits_on_a_silent_worker_goes_elsewhere(void **state)
     close_two(&two);
 }
 
+static void a_workers_word_on_a_callers_deadline_condemns_nobody(void **state)
+{
+    (void)state;
+    static struct two two;
+    static struct rig_answer answer;
+    open_two(&two);
+    two.rigs[0].servers[0].status = 504;
+    for (unsigned i = 0; i < 6; i++) {
+        ask(&two, 0, "x-farspan-deadline-ms: 5000\r\nx-farspan-zones: us\r\n", &answer);
+        assert_int_equal(answer.status, 504);
+    }
+    assert_int_equal(two.rigs[0].servers[0].request_count, 6); /* nobody was asked again */
+    const struct gateway_targets *targets = &two.rigs[0].gateway->loops[0]->services[TEST_CHAT];
+    assert_int_equal(targets->breakers[0].state, ROUTE_BREAKER_CLOSED);
+    assert_int_equal(targets->breakers[0].failure_run, 0);
+    two.rigs[0].servers[0].status = 200;
+    ask(&two, 0, "x-farspan-zones: us\r\n", &answer);
+    assert_int_equal(answer.status, 200);
+    close_two(&two);
+}
+
+static void a_hop_that_is_refused_gives_back_its_places(void **state)
+{
+    (void)state;
+    static struct two two;
+    static struct rig_answer answer;
+    open_two(&two);
+    two.rigs[1].servers[0].status = 503;
+    for (unsigned i = 0; i < 3; i++)
+        ask(&two, 0, "x-farspan-zones: eu\r\n", &answer);
+    assert_true(answer.status == 503 || answer.status == 429); /* it cools by now */
+    assert_true(two.rigs[1].servers[0].request_count > 0);
+    for (unsigned i = 0; i < 4; i++) {
+        struct gateway *gateway = two.rigs[i / 2].gateway;
+        const struct gateway_words *words = gateway_words_of(gateway, TEST_CHAT, i % 2);
+        TWO_UNTIL(&two, GATEWAY_LOAD(words->in_flight) == 0);
+        assert_int_equal(GATEWAY_LOAD(words->queued_tokens), 0);
+        assert_int_equal(gateway->loops[0]->metrics->gauge[METRICS_requests_in_flight][0], 0);
+    }
+    close_two(&two);
+}
+
 static void words_of_an_older_epoch_are_not_believed(void **state)
 {
     (void)state;
@@ -281,6 +323,8 @@ int main(void)
         cmocka_unit_test(a_hop_is_never_forwarded),
         cmocka_unit_test(a_lost_region_is_left_at_once_and_found_again),
         cmocka_unit_test(a_request_that_waits_on_a_silent_worker_goes_elsewhere),
+        cmocka_unit_test(a_workers_word_on_a_callers_deadline_condemns_nobody),
+        cmocka_unit_test(a_hop_that_is_refused_gives_back_its_places),
         cmocka_unit_test(words_of_an_older_epoch_are_not_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

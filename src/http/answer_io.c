@@ -10,7 +10,7 @@ enum {
     CHUNK_LINE_SIZE = 20,
     SMALL_PIECE_SIZE = 1024, /* copied to be sent in one part */
     REFUSAL_SIZE = 1024,
-    /* A handler that goes on in spite of http_answer_backlog() is cut here. */
+    /* A handler that goes on in spite of http_answer_is_full() is cut here. */
     WAITING_MAX = 4 * LIMIT_STREAM_BACKLOG
 };
 
@@ -161,6 +161,12 @@ static void fail_later(struct server_conn *conn)
     conn->must_run = true;
 }
 
+/* Where slow readers together hold much, each may hold next to nothing. */
+static size_t backlog_max(void)
+{
+    return buffer_is_waiting_much() ? 0 : LIMIT_STREAM_BACKLOG;
+}
+
 static void send_parts(struct server_conn *conn, const struct iovec *parts, int count)
 {
     struct exchange *exchange = conn->exchange;
@@ -176,7 +182,8 @@ static void send_parts(struct server_conn *conn, const struct iovec *parts, int 
         fail_later(conn);
         return;
     }
-    exchange->was_over |= exchange->out.waiting > LIMIT_STREAM_BACKLOG;
+    if (exchange->out.waiting > 0)
+        exchange->was_over |= exchange->out.waiting > backlog_max();
     finish_if_done(conn);
 }
 
@@ -191,7 +198,7 @@ void answer_flush(struct server_conn *conn)
     }
     if (exchange->out.waiting < before)
         exchange->progress_us = net_loop_now_us(conn->server->loop);
-    if (exchange->was_over && exchange->out.waiting <= LIMIT_STREAM_BACKLOG / 4) {
+    if (exchange->was_over && exchange->out.waiting <= backlog_max() / 4) {
         exchange->was_over = false;
         if (!exchange->has_ended && conn->server->handler.on_drained)
             conn->server->handler.on_drained(&exchange->shared);
@@ -345,6 +352,11 @@ void http_answer_break(struct http_exchange *shared)
 size_t http_answer_backlog(const struct http_exchange *shared)
 {
     return exchange_of(shared)->out.waiting;
+}
+
+bool http_answer_is_full(const struct http_exchange *shared)
+{
+    return exchange_of(shared)->was_over;
 }
 
 void answer_continue_if_due(struct exchange *exchange)

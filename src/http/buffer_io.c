@@ -23,10 +23,11 @@ struct buffer_class {
 
 static const struct buffer_class classes[BUFFER_CLASSES] = {
     {4 * 1024, 1024}, {LIMIT_HTTP_HEAD + 4 * 1024, 256},      {64 * 1024, 64},
-    {260 * 1024, 32}, {LIMIT_HTTP_HELD_BODY + 64 * 1024, 16},
+    {260 * 1024, 32}, {LIMIT_HTTP_HELD_BODY + 68 * 1024, 16}, /* and a piece behind it */
 };
 
-static atomic_size_t held_bytes;
+static atomic_size_t spent[BUFFER_BUDGETS];
+static const size_t budgets[BUFFER_BUDGETS] = {LIMIT_GATEWAY_HELD_BYTES, LIMIT_WAITING_BYTES};
 
 void buffer_pool_init(struct buffer_pool *pool)
 {
@@ -57,7 +58,7 @@ struct buffer *buffer_take_class(struct buffer_pool *pool, unsigned class)
         if (!buffer)
             return NULL;
         buffer->pool = pool;
-        buffer->class = class;
+        buffer->class = (uint16_t) class;
         buffer->size = classes[class].block_size - (uint32_t)sizeof *buffer;
     }
     buffer->next = NULL;
@@ -92,7 +93,7 @@ void buffer_unref(struct buffer *buffer)
     struct buffer_pool *pool = buffer->pool;
     pool->out_count--;
     if (buffer->charged)
-        atomic_fetch_sub_explicit(&held_bytes, buffer->charged, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&spent[buffer->budget], buffer->charged, memory_order_relaxed);
     if (KEEPS_NONE || pool->free_count[buffer->class] >= classes[buffer->class].keep_max) {
         os_free(buffer);
         return;
@@ -107,20 +108,33 @@ size_t buffer_size_max(void)
     return classes[BUFFER_CLASSES - 1].block_size - sizeof(struct buffer);
 }
 
-bool buffer_charge(struct buffer *buffer)
+bool buffer_charge_to(struct buffer *buffer, enum buffer_budget budget)
 {
     if (buffer->charged)
         return true;
-    size_t before = atomic_fetch_add_explicit(&held_bytes, buffer->size, memory_order_relaxed);
-    if (before + buffer->size > LIMIT_GATEWAY_HELD_BYTES) {
-        atomic_fetch_sub_explicit(&held_bytes, buffer->size, memory_order_relaxed);
+    atomic_size_t *sum = &spent[budget];
+    size_t before = atomic_fetch_add_explicit(sum, buffer->size, memory_order_relaxed);
+    if (before + buffer->size > budgets[budget]) {
+        atomic_fetch_sub_explicit(sum, buffer->size, memory_order_relaxed);
         return false;
     }
+    buffer->budget = (uint16_t)budget;
     buffer->charged = buffer->size;
     return true;
 }
 
+bool buffer_charge(struct buffer *buffer)
+{
+    return buffer_charge_to(buffer, BUFFER_HELD);
+}
+
 size_t buffer_held_bytes(void)
 {
-    return atomic_load_explicit(&held_bytes, memory_order_relaxed);
+    return atomic_load_explicit(&spent[BUFFER_HELD], memory_order_relaxed);
+}
+
+bool buffer_is_waiting_much(void)
+{
+    size_t waiting = atomic_load_explicit(&spent[BUFFER_WAITING], memory_order_relaxed);
+    return waiting > LIMIT_WAITING_BYTES / 2;
 }

@@ -6,8 +6,8 @@
  * fault every 4 KiB at its next use. (Builds with AddressSanitizer keep none, so that a use after
  * the last unref is seen.) One thread owns a pool.
  *
- * Held request bodies are charged against LIMIT_GATEWAY_HELD_BYTES, which all pools of the process
- * share. */
+ * Two budgets, which all pools of the process share: LIMIT_GATEWAY_HELD_BYTES for request bodies
+ * that are held, LIMIT_WAITING_BYTES for what waits for a slow peer. A buffer counts whole. */
 #ifndef HTTP_BUFFER_IO_H
 #define HTTP_BUFFER_IO_H
 
@@ -24,14 +24,17 @@ enum {
     BUFFER_STREAM = 2 /* one read of a stream */
 };
 
+enum buffer_budget { BUFFER_HELD, BUFFER_WAITING, BUFFER_BUDGETS };
+
 struct buffer {
     struct buffer *next; /* in a free list or an output queue */
     struct buffer_pool *pool;
     uint32_t size; /* bytes at data */
     uint32_t refs;
-    uint32_t class;
+    uint16_t class;
+    uint16_t budget;     /* enum buffer_budget */
     uint32_t start, end; /* an output queue's bytes */
-    uint32_t charged;    /* bytes of the held budget that go back with it */
+    uint32_t charged;    /* bytes of the budget that go back with it */
     char data[];
 };
 
@@ -53,8 +56,12 @@ void buffer_unref(struct buffer *buffer); /* NULL is fine */
 /* The largest body that can be held: fits the largest class. */
 size_t buffer_size_max(void);
 
-/* Charges the whole buffer as held; false: the budget is spent. Goes back with the last unref. */
-bool buffer_charge(struct buffer *buffer);
-size_t buffer_held_bytes(void); /* of the process */
+/* Charges the whole buffer; false: the budget is spent. Goes back with the last unref. One that is
+ * charged already stays as it is. */
+bool buffer_charge_to(struct buffer *buffer, enum buffer_budget budget);
+bool buffer_charge(struct buffer *buffer); /* as held */
+size_t buffer_held_bytes(void);            /* of the process */
+/* Is half of the budget of waiting bytes spent? Then nobody should let more wait. */
+bool buffer_is_waiting_much(void);
 
 #endif

@@ -19,8 +19,9 @@ static int64_t due_us(const struct http_call *call)
         break;
     }
     if (call->is_paused || call->stall_timeout_us == 0)
-        return WHEEL_NEVER;
-    return call->read_us + call->stall_timeout_us;
+        return call->end_due_us;
+    int64_t stall_due_us = call->read_us + call->stall_timeout_us;
+    return stall_due_us < call->end_due_us ? stall_due_us : call->end_due_us;
 }
 
 static void queue(struct http_call *call)
@@ -231,7 +232,8 @@ static void keep_rest(struct http_call *call, struct buffer *owner, struct span 
         return;
     struct buffer *buffer =
         owner ? buffer_ref(owner) : buffer_take(&call->client->buffers, bytes.n);
-    if (!buffer) {
+    if (!buffer || (!owner && !buffer_charge_to(buffer, BUFFER_WAITING))) {
+        buffer_unref(buffer);
         call_fail(call, ERR_MEMORY);
         return;
     }
@@ -529,6 +531,7 @@ static struct http_call *new_call(struct http_origin *origin, const struct http_
     call->connect_timeout_us =
         request->connect_timeout_us > 0 ? request->connect_timeout_us : CLIENT_CONNECT_US;
     call->stall_timeout_us = request->stall_timeout_us;
+    call->end_due_us = WHEEL_NEVER;
     call->first_byte_due_us = request->first_byte_timeout_us > 0
                                   ? now_us(call) + request->first_byte_timeout_us
                                   : WHEEL_NEVER;
@@ -577,6 +580,15 @@ void *http_call_user(const struct http_call *call)
 void http_call_set_user(struct http_call *call, void *user)
 {
     call->user = user;
+}
+
+void http_call_end_by(struct http_call *call, int64_t due_us)
+{
+    if (call->is_over)
+        return;
+    call_enter(call);
+    call->end_due_us = due_us;
+    call_leave(call);
 }
 
 void http_call_cancel(struct http_call *call)

@@ -95,7 +95,7 @@ struct http_call {
     struct list link;       /* of the client */
     struct list wait_link;  /* of the origin: waiting for its name */
     struct list queue_link; /* of the client: runs in the next round */
-    int64_t connect_timeout_us, connect_due_us, first_byte_due_us;
+    int64_t connect_timeout_us, connect_due_us, first_byte_due_us, end_due_us;
     struct span body;
     int64_t body_length;
     size_t sent;          /* of head and body */

@@ -74,6 +74,8 @@ struct http_call *http_call(struct http_origin *origin, const struct http_reques
 const char *http_call_refusal(const struct http_call *call);
 void *http_call_user(const struct http_call *call);
 void http_call_set_user(struct http_call *call, void *user);
+/* The answer, once begun, fails with TIMEOUT when it is not whole at <due_us>. */
+void http_call_end_by(struct http_call *call, int64_t due_us);
 void http_call_cancel(
     struct http_call *call); /* closes the connection; no handler is called any more */
 /* In on_head: does a piece of the body (or the end of an empty one) follow at once from the bytes

@@ -23,7 +23,7 @@ static void *serve_one(void *argument)
     ssize_t n = recv(fd, bytes, sizeof bytes, 0);
     if (n > 0 && upstream->answer)
         send(fd, upstream->answer, strlen(upstream->answer), MSG_NOSIGNAL);
-    if (!upstream->answer) /* silence, until the other side gives up */
+    while (!upstream->answer && n > 0) /* silence, until the other side gives up */
         n = recv(fd, bytes, sizeof bytes, 0);
     close(fd);
     return NULL;

@@ -253,6 +253,13 @@ void json_extract_key_begin(struct json_scan *scan)
     scan->use = scan->place[scan->depth - 1] == PLACE_NOWHERE ? JSON_USE_NONE : JSON_USE_CAPTURE;
 }
 
+/* Some parsers (Go's) take it for the same key: it would count there and not here. */
+static bool is_other_case(const struct want *want, const char *key)
+{
+    return span_is_equal_nocase(span_from(want->key, want->key_size),
+                                span_from(key, want->key_size));
+}
+
 bool json_extract_key(struct json_scan *scan)
 {
     uint8_t place = scan->place[scan->depth - 1];
@@ -260,13 +267,17 @@ bool json_extract_key(struct json_scan *scan)
     scan->want = WANT_SKIP;
     if (place == PLACE_NOWHERE)
         return true;
-    for (uint8_t i = 0; i < WANT_COUNT; i++) {
+    for (unsigned i = 0; i < WANT_COUNT; i++) {
         const struct want *want = &wants[i];
         if (want->place != place || want->key_size != scan->capture_size ||
-            want->key[0] != scan->capture[0] ||
-            memcmp(want->key, scan->capture, want->key_size) != 0)
+            (want->key[0] | 0x20) != (scan->capture[0] | 0x20))
             continue;
-        scan->want = i;
+        bool is_same = memcmp(want->key, scan->capture, want->key_size) == 0;
+        if (!is_same && !is_other_case(want, scan->capture))
+            continue;
+        scan->want = (uint8_t)i;
+        if (!is_same)
+            return refuse_with(scan, "is written in small letters.");
         if (scan->seen[place] >> i & 1)
             return refuse_with(scan, "is given twice.");
         scan->seen[place] |= UINT32_C(1) << i;
@@ -291,6 +302,7 @@ bool json_extract_string(struct json_scan *scan)
     switch (scan->want) {
     case WANT_MODEL:
         found->has_model = true;
+        found->model_offset = scan->token_offset;
         found->model_size = (uint8_t)s.n;
         memcpy(found->model, s.p, s.n);
         break;

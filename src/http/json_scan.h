@@ -53,6 +53,7 @@ struct json_scan_found {
     char model[JSON_SCAN_STRING_MAX]; /* no NUL behind it */
     char user[JSON_SCAN_STRING_MAX];
     uint8_t model_size, user_size;
+    uint64_t model_offset; /* of the value's first quote in the body */
     bool has_model, has_user, has_stream, has_max_tokens, has_n, has_messages, has_prompt,
         has_input, has_inputs;
     bool stream, include_usage;

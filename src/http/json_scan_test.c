@@ -279,6 +279,10 @@ static void a_second_occurrence_of_an_extracted_key_is_refused(void **state)
                    "`messages.role` is given twice.");
     assert_refused("{\"messages\":[{\"content\":[{\"text\":\"a\",\"text\":\"b\"}]}]}", 37,
                    "messages.content.text", "`messages.content.text` is given twice.");
+    assert_refused("{\"model\":\"a\",\"Model\":\"b\"}", 13, "model",
+                   "`model` is written in small letters.");
+    assert_refused("{\"messages\":[{\"ROLE\":\"a\"}]}", 14, "messages.role",
+                   "`messages.role` is written in small letters.");
     accepted("{\"x\":1,\"x\":2}"); /* nobody here reads it: the server decides */
     accepted("{\"messages\":[{\"role\":\"a\"},{\"role\":\"b\"}]}");
     accepted("{\"a\":{\"model\":1,\"model\":2}}");

@@ -34,8 +34,10 @@ static bool keep(struct out_queue *out, struct buffer_pool *pool, const char *p,
         if (!out->last || out->last->end == out->last->size) {
             struct buffer *buffer =
                 buffer_take_class(pool, n > LIMIT_HTTP_HEAD ? BUFFER_STREAM : BUFFER_HEAD);
-            if (!buffer)
+            if (!buffer || !buffer_charge_to(buffer, BUFFER_WAITING)) {
+                buffer_unref(buffer);
                 return false;
+            }
             if (out->last)
                 out->last->next = buffer;
             else
@@ -81,6 +83,7 @@ static void drop_sent(struct out_queue *out, size_t sent)
     out->waiting -= sent;
     while (sent > 0) {
         struct buffer *first = out->first;
+        CHECK(first);
         size_t have = first->end - first->start;
         if (sent < have) {
             first->start += (uint32_t)sent;

@@ -1,6 +1,6 @@
 /* out_io.h: bytes on their way into a connection, in order. What the socket takes at once is never
- * copied; the rest waits in pooled buffers until the socket has room. The owner bounds how much may
- * wait. */
+ * copied; the rest waits in pooled buffers until the socket has room, charged to the budget of
+ * waiting bytes. The owner bounds how much may wait. */
 #ifndef HTTP_OUT_IO_H
 #define HTTP_OUT_IO_H
 

@@ -293,31 +293,40 @@ static bool take_headers(struct reader *reader, struct http_head *head)
     return true;
 }
 
-static bool has_option(struct span list, struct span option)
+/* What one Connection header says; false: with the others it names too much. Each header is later
+ * compared with each option, so a head of nothing but options would cost milliseconds. */
+static bool take_options(struct http_head *head, struct span list, unsigned *count, bool *is_close)
 {
-    while (list.p)
-        if (span_is_equal_nocase(trim(span_cut(&list, ',')), option))
-            return true;
-    return false;
+    enum { OPTIONS_MAX = 32 };
+    while (list.p) {
+        struct span option = trim(span_cut(&list, ','));
+        if (++*count > OPTIONS_MAX)
+            return false;
+        *is_close = *is_close || span_is_equal_nocase(option, SPAN_LITERAL("close"));
+        if (span_is_equal_nocase(option, SPAN_LITERAL("keep-alive")))
+            head->keep_alive = true;
+    }
+    return true;
 }
 
 /* RFC 9112 9.3: "close" wins, wherever it stands. */
-static void settle_keep_alive(struct http_head *head)
+static bool settle_keep_alive(struct reader *reader, struct http_head *head)
 {
     head->keep_alive = head->minor_version == 1;
     unsigned first = head->known_index[HTTP_HEADER_CONNECTION];
     if (!first)
-        return;
+        return true;
     bool is_close = false;
+    unsigned count = 0;
     for (unsigned i = first - 1; i < head->header_count; i++) {
         if (head->headers[i].known != HTTP_HEADER_CONNECTION)
             continue;
-        is_close = is_close || has_option(head->headers[i].value, SPAN_LITERAL("close"));
-        if (has_option(head->headers[i].value, SPAN_LITERAL("keep-alive")))
-            head->keep_alive = true;
+        if (!take_options(head, head->headers[i].value, &count, &is_close))
+            return refuse(reader, 431, "Connection names more than 32 headers.");
     }
     if (is_close)
         head->keep_alive = false;
+    return true;
 }
 
 /* All but the headers, which stay as they are. */
@@ -337,11 +346,11 @@ enum err http_parse_request(struct span head, struct http_head *ret_head,
     is_good = is_good && take_headers(&reader, ret_head);
     if (is_good && ret_head->minor_version == 1 && !http_has_header(ret_head, HTTP_HEADER_HOST))
         is_good = refuse(&reader, 400, "The Host header is missing.");
+    is_good = is_good && settle_keep_alive(&reader, ret_head);
     if (!is_good) {
         *ret_refusal = reader.refusal;
         return ERR_SYNTAX;
     }
-    settle_keep_alive(ret_head);
     return ERR_OK;
 }
 
@@ -350,7 +359,6 @@ static void settle_response(struct http_head *head, bool to_head_request)
 {
     if (to_head_request || head->status < 200 || head->status == 204 || head->status == 304)
         head->body_length = 0;
-    settle_keep_alive(head);
     if (head->body_length == HTTP_LENGTH_UNTIL_CLOSE)
         head->keep_alive = false;
 }
@@ -364,6 +372,7 @@ enum err http_parse_response(struct span head, bool to_head_request, struct http
     is_good = is_good && take_headers(&reader, ret_head);
     if (is_good && ret_head->status == 101)
         is_good = refuse(&reader, 502, "The server changes to a protocol that nobody asked for.");
+    is_good = is_good && settle_keep_alive(&reader, ret_head);
     if (!is_good) {
         *ret_refusal = (struct http_refusal){502, reader.refusal.reason};
         return ERR_SYNTAX;

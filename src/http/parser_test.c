@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/text.h"
 #include "http/bytes16.h"
 #include "http/parser.h"
 #include "http/tokens.h"
@@ -232,6 +233,24 @@ static void a_bad_byte_is_found_wherever_it_stands_in_a_value(void **state)
         }
 }
 
+/* 10 options a header; each is compared with every header later. */
+static void connection_names_a_bounded_number_of_headers(void **state)
+{
+    (void)state;
+    static const char line[] = "Connection: a,b,c,d,e,f,g,h,i,j\r\n";
+    char head[512];
+    int n = snprintf(head, sizeof head, GET_HEAD "%s%s%sconnection: k,l\r\n\r\n", line, line, line);
+    struct http_head parsed;
+    struct http_refusal refusal;
+    assert_int_equal(http_parse_request(span_from(head, (size_t)n), &parsed, &refusal), ERR_OK);
+    snprintf(head, sizeof head, GET_HEAD "%s%s%sconnection: k,l,close\r\n\r\n", line, line, line);
+    refused(head, 431);
+    n = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\n%s%s%s%s\r\n", line, line, line, line);
+    assert_int_equal(http_parse_response(span_from(head, (size_t)n), false, &parsed, &refusal),
+                     ERR_SYNTAX);
+    assert_int_equal(refusal.status, 502);
+}
+
 static void exactly_one_host_is_wanted(void **state)
 {
     (void)state;
@@ -355,13 +374,15 @@ static void the_one_expectation_is_100_continue(void **state)
 static void headers_beyond_the_limit_are_refused(void **state)
 {
     (void)state;
-    char text[2048] = GET_HEAD;
+    char head[2048], full[4096];
+    struct text text;
+    text_init(&text, head, sizeof head);
+    text_add(&text, GET_HEAD);
     for (unsigned i = 1; i < LIMIT_HTTP_HEADERS; i++)
-        strcat(text, "a: b\r\n");
-    char full[4096];
-    snprintf(full, sizeof full, "%s\r\n", text);
+        text_add(&text, "a: b\r\n");
+    snprintf(full, sizeof full, "%s\r\n", head);
     assert_int_equal(accepted(full).header_count, LIMIT_HTTP_HEADERS);
-    snprintf(full, sizeof full, "%sa: b\r\n\r\n", text);
+    snprintf(full, sizeof full, "%sa: b\r\n\r\n", head);
     refused(full, 431);
 }
 
@@ -566,6 +587,7 @@ int main(void)
         cmocka_unit_test(bad_request_lines_and_versions_are_refused),
         cmocka_unit_test(bad_header_lines_are_refused),
         cmocka_unit_test(a_bad_byte_is_found_wherever_it_stands_in_a_value),
+        cmocka_unit_test(connection_names_a_bounded_number_of_headers),
         cmocka_unit_test(exactly_one_host_is_wanted),
         cmocka_unit_test(lengths_that_could_be_read_two_ways_are_refused),
         cmocka_unit_test(codings_but_chunked_alone_are_refused),

@@ -206,8 +206,14 @@ static bool head_step(struct server_conn *conn)
         return read_more(conn);
     size_t scanned = conn->scanned, size;
     enum err err = http_head_find(bytes, &scanned, &size);
-    if (err == ERR_OK)
+    if (err == ERR_OK && conn->reads_left == 0) {
+        conn->must_run = true; /* a long pipeline: the other connections have their turn */
+        return false;
+    }
+    if (err == ERR_OK) {
+        conn->reads_left--;
         return begin_exchange(conn, size);
+    }
     if (err != ERR_AGAIN)
         return refuse_head(conn, http_head_refusal(err, bytes));
     conn->scanned = (uint32_t)scanned;
@@ -375,6 +381,13 @@ struct span http_exchange_body(const struct http_exchange *shared)
     if (!exchange->body_buffer)
         return (struct span){NULL, 0};
     return span_from(exchange->body_buffer->data + exchange->body_offset, exchange->held_size);
+}
+
+struct buffer *http_exchange_keep(struct http_exchange *shared)
+{
+    struct exchange *exchange = exchange_of(shared);
+    CHECK(exchange->conn && !exchange->is_held);
+    return exchange->body_buffer ? buffer_ref(exchange->body_buffer) : NULL;
 }
 
 void http_exchange_pause(struct http_exchange *shared)

@@ -53,7 +53,7 @@ enum {
     SERVER_LISTENERS_MAX = 4,
     DRAIN_BYTES_MAX = 64 * 1024,  /* of a body that is thrown away to keep the connection */
     LINGER_BYTES_MAX = 128 << 20, /* thrown away before a connection is closed under the client */
-    READS_A_RUN_MAX = 16,         /* then the other connections have their turn */
+    READS_A_RUN_MAX = 16,         /* and requests; then the other connections have their turn */
     BODY_CHECK_US = 1000 * 1000,
     LINGER_TIMEOUT_US = 2000 * 1000,
     DATE_LINE_SIZE = 37 /* "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */

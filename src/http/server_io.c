@@ -111,13 +111,16 @@ void conn_leave(struct server_conn *conn)
 }
 
 /* An end after the request is a client that gave up. Within a body whose reading is paused, a break
- * is, and an end with less on the way than the body still needs. */
+ * is, and an end with less on the way than the body still needs; of a chunked one nobody knows, and
+ * it would count as left as soon as its end was read. */
 static bool has_left(struct server_conn *conn)
 {
     if (!conn->net.is_hung_up || conn->state == CONN_ANSWER)
         return conn->net.is_hung_up;
     if (conn->state != CONN_BODY || !conn->exchange->is_paused)
         return false;
+    if (conn->exchange->head.body_length == HTTP_LENGTH_CHUNKED)
+        return true;
     uint64_t coming = conn->in_end - conn->in_start + net_conn_waiting(&conn->net);
     return net_conn_check(&conn->net) != ERR_OK || coming < conn->exchange->body_left;
 }
@@ -203,6 +206,7 @@ static bool is_body_too_slow(const struct server_conn *conn, int64_t now_us)
 {
     const struct exchange *exchange = conn->exchange;
     const struct http_server_rules *rules = &conn->server->rules;
+    CHECK(exchange);
     int64_t counted_us = now_us - exchange->body_began_us - rules->body_grace_us;
     if (exchange->is_paused || counted_us < 0)
         return false;

@@ -21,8 +21,9 @@
  * The answer: http_answer() writes a head and perhaps a whole body in one system call; or a head
  * with length unknown (HTTP_LENGTH_CHUNKED; to an HTTP/1.0 client: until close), then
  * http_answer_body() each piece as one chunk, then http_answer_end(). What the socket does not take
- * is kept (bounded); when more than LIMIT_STREAM_BACKLOG waits, http_answer_backlog() says so and
- * on_drained is called when it has gone down to a quarter.
+ * is kept (bounded); when more than LIMIT_STREAM_BACKLOG waits, http_answer_is_full() says so and
+ * on_drained is called when it has gone down to a quarter. When all that waits in the process comes
+ * near LIMIT_WAITING_BYTES, any byte that waits makes an answer full; beyond it the answer is cut.
  *
  * A client that closes or half-closes while its answer is due has left: on_gone(false) at once.
  * Handlers may call anything of any exchange from anywhere, except http_server_free().
@@ -36,6 +37,7 @@
 #include "http/parser.h"
 #include "net/conn.h"
 
+struct buffer;
 struct http_server;
 struct http_exchange;
 
@@ -95,6 +97,9 @@ void http_server_free(struct http_server *server);
 
 void http_exchange_hold(struct http_exchange *exchange, size_t limit);
 struct span http_exchange_body(const struct http_exchange *exchange);
+/* In on_overflow: keeps what was held, without a copy and with its place in the budget, until the
+ * caller's buffer_unref(), which comes before the server's end. NULL: nothing was held. */
+struct buffer *http_exchange_keep(struct http_exchange *exchange);
 void http_exchange_pause(struct http_exchange *exchange);
 void http_exchange_resume(struct http_exchange *exchange);
 
@@ -112,7 +117,8 @@ void http_answer_abort(struct http_exchange *exchange); /* RST: the answer canno
 /* The answer cannot be completed, but what was given must arrive: flushes it, then closes without
  * the last chunk. */
 void http_answer_break(struct http_exchange *exchange);
-size_t http_answer_backlog(const struct http_exchange *exchange);
+size_t http_answer_backlog(const struct http_exchange *exchange); /* bytes that wait */
+bool http_answer_is_full(const struct http_exchange *exchange);   /* on_drained will come */
 void http_answer_continue(struct http_exchange *exchange); /* 100, if the client waits for it */
 
 #endif

@@ -61,8 +61,7 @@ static void on_overflow(struct http_exchange *exchange, struct span so_far)
 static void push(struct bed *bed)
 {
     static const char piece[PUSH_PIECE];
-    while (bed->later && bed->pushed < bed->push_size &&
-           http_answer_backlog(bed->later) <= LIMIT_STREAM_BACKLOG) {
+    while (bed->later && bed->pushed < bed->push_size && !http_answer_is_full(bed->later)) {
         bed->pushed += sizeof piece;
         http_answer_body(bed->later, span_from(piece, sizeof piece));
         if (bed->later && http_answer_backlog(bed->later) > bed->backlog_max)
@@ -258,6 +257,33 @@ static void a_long_pipeline_behind_a_late_answer_is_worked_off(void **state)
     answer_text(bed.later, 200, SPAN_LITERAL("late"));
     struct kit_inbox inbox = {.n = 0};
     assert_true(kit_receive_text(bed.loop, fd, &inbox, "HTTP/1.1 200 OK", COUNT + 1));
+    kit_inbox_clear(&inbox);
+    close(fd);
+    stop(&bed);
+}
+
+static void a_long_pipeline_leaves_the_others_their_turn(void **state)
+{
+    (void)state;
+    enum { COUNT = 400 };
+    struct bed bed;
+    struct kit_inbox inbox = {.n = 0};
+    start(&bed);
+    static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    static char many[COUNT * (sizeof request - 1)];
+    for (size_t i = 0; i < COUNT; i++)
+        memcpy(many + i * (sizeof request - 1), request, sizeof request - 1);
+    int fd = kit_connect(bed.port);
+    assert_int_equal(send(fd, many, sizeof many, MSG_NOSIGNAL), sizeof many);
+    unsigned before = bed.heads;
+    int64_t end_us = kit_deadline();
+    while (bed.heads < COUNT && os_now_us() < end_us) {
+        net_loop_run_once(bed.loop, KIT_ROUND_US);
+        assert_true(bed.heads - before <= 2 * 16); /* an event's run and a queued one */
+        before = bed.heads;
+    }
+    assert_int_equal(bed.heads, COUNT);
+    assert_true(kit_receive_text(bed.loop, fd, &inbox, "200 OK", COUNT));
     kit_inbox_clear(&inbox);
     close(fd);
     stop(&bed);
@@ -543,6 +569,54 @@ static void a_slow_reader_is_waited_for_within_the_bound(void **state)
     stop(&bed);
 }
 
+/* Of the budget of waiting bytes, about <part> of four parts. */
+static unsigned spend_waiting(struct buffer_pool *pool, struct buffer **spent, unsigned part)
+{
+    unsigned count = 0;
+    size_t sum = 0;
+    while (sum < (size_t)LIMIT_WAITING_BYTES / 4 * part) {
+        spent[count] = buffer_take_class(pool, part < 4 || count < 480 ? BUFFER_CLASSES - 1 : 0);
+        if (!buffer_charge_to(spent[count], BUFFER_WAITING)) {
+            buffer_unref(spent[count]);
+            break;
+        }
+        sum += spent[count++]->size;
+    }
+    return count;
+}
+
+static void slow_readers_together_have_a_bound_too(void **state)
+{
+    (void)state;
+    enum { SPENT_MAX = 16 * 1024 };
+    static struct buffer *spent[SPENT_MAX];
+    for (unsigned part = 3; part <= 4; part++) {
+        struct bed bed;
+        struct buffer_pool pool;
+        start(&bed);
+        buffer_pool_init(&pool);
+        unsigned count = spend_waiting(&pool, spent, part);
+        int fd = kit_connect_narrow(bed.port);
+        assert_true(kit_send_text(bed.loop, fd, "GET /push HTTP/1.1\r\nHost: x\r\n\r\n"));
+        kit_settle(bed.loop);
+        if (part == 3) { /* each is held short */
+            assert_true(bed.backlog_max <= PUSH_PIECE + 8);
+            struct kit_inbox inbox = {.n = 0};
+            assert_true(kit_receive_text(bed.loop, fd, &inbox, "\r\n0\r\n\r\n", 1));
+            assert_int_equal(bed.wholes, 1);
+            kit_inbox_clear(&inbox);
+        } else { /* there is nothing left: this one is cut */
+            assert_int_equal(bed.gones, 1);
+            assert_int_equal(bed.wholes, 0);
+        }
+        close(fd);
+        while (count > 0)
+            buffer_unref(spent[--count]);
+        buffer_pool_fini(&pool);
+        stop(&bed);
+    }
+}
+
 static void a_client_gone_mid_answer_ends_the_exchange_once(void **state)
 {
     (void)state;
@@ -606,6 +680,7 @@ static void slow_heads_and_bodies_are_answered_408_and_idle_ones_closed(void **s
 }
 
 /* Sends <sent> of a body of <size> and ends; what has become of it after 200 ms at most. */
+/* <size> 0: chunked, in one chunk larger than what is sent. */
 static void send_paused(struct bed *bed, size_t size, size_t sent, bool is_reset)
 {
     static const char body[200 * 1000];
@@ -613,6 +688,10 @@ static void send_paused(struct bed *bed, size_t size, size_t sent, bool is_reset
     int fd = kit_connect(bed->port);
     int n = snprintf(head, sizeof head,
                      "POST /pause HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", size);
+    if (size == 0)
+        n = snprintf(
+            head, sizeof head,
+            "POST /pause HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n");
     assert_true(kit_send(bed->loop, fd, head, (size_t)n) && kit_send(bed->loop, fd, body, sent));
     int64_t end_us = kit_deadline();
     while (!bed->later && bed->gones == 0 && os_now_us() < end_us)
@@ -636,10 +715,9 @@ static void a_client_that_leaves_a_paused_body_is_noticed(void **state)
     static const struct {
         size_t size, sent;
         bool is_reset, leaves;
-    } cases[] = {{1000000, 100000, false, true},
-                 {1000000, 100000, true, true},
-                 {100000, 100000, true, true},
-                 {100000, 100000, false, false}};
+    } cases[] = {{1000000, 100000, false, true}, {1000000, 100000, true, true},
+                 {100000, 100000, true, true},   {100000, 100000, false, false},
+                 {0, 100000, false, true},       {0, 100000, true, true}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct bed bed;
         start(&bed);
@@ -760,6 +838,7 @@ int main(void)
         cmocka_unit_test(a_request_cut_at_every_byte_is_no_answer),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
         cmocka_unit_test(a_long_pipeline_behind_a_late_answer_is_worked_off),
+        cmocka_unit_test(a_long_pipeline_leaves_the_others_their_turn),
         cmocka_unit_test(malformed_and_oversized_heads_get_their_status_and_the_end),
         cmocka_unit_test(bodies_of_every_class_are_held_in_one_piece),
         cmocka_unit_test(a_chunked_body_is_held_too),
@@ -769,6 +848,7 @@ int main(void)
         cmocka_unit_test(old_clients_and_head_requests_get_what_they_can_read),
         cmocka_unit_test(a_client_that_leaves_is_known_at_once),
         cmocka_unit_test(a_slow_reader_is_waited_for_within_the_bound),
+        cmocka_unit_test(slow_readers_together_have_a_bound_too),
         cmocka_unit_test(a_client_gone_mid_answer_ends_the_exchange_once),
         cmocka_unit_test(an_aborted_answer_breaks_and_a_broken_one_ends_without_its_last_chunk),
         cmocka_unit_test(slow_heads_and_bodies_are_answered_408_and_idle_ones_closed),

@@ -4,6 +4,8 @@
  *                                                                     */
 #include "http/sse.h"
 
+#include "base/check.h"
+
 enum state {
     START, /* of the stream: a byte order mark may stand here */
     LINE,  /* of a line */
@@ -148,6 +150,7 @@ static size_t take_mark(struct sse_reader *reader, struct span bytes)
 {
     static const char mark[3] = {'\xef', '\xbb', '\xbf'};
     size_t i = 0;
+    CHECK(reader->mark_size < sizeof mark);
     while (i < bytes.n && reader->mark_size < sizeof mark && bytes.p[i] == mark[reader->mark_size])
         i++, reader->mark_size++;
     if (reader->mark_size == sizeof mark) {

@@ -192,6 +192,7 @@ static void predict_outputs(const struct learn_model *model, const double *row,
 {
     double out[LIMIT_LEARN_CATEGORIES];
     uint32_t n = model->shape[0];
+    CHECK(model->kind != LEARN_LOGISTIC || model->schema.task == LEARN_CLASSIFY);
     if (model->kind == LEARN_LINEAR)
         out[0] = linear_output(model->weights, row, n);
     else if (model->kind == LEARN_MLP)
@@ -281,6 +282,7 @@ static void predict_neighbours(const struct learn_model *model, const double *ro
 {
     uint32_t n = model->shape[0], k = model->shape[1], found = 0;
     double distance[LIMIT_LEARN_CATEGORIES], target[LIMIT_LEARN_CATEGORIES];
+    CHECK(k > 0 && k <= LIMIT_LEARN_CATEGORIES);
     for (uint32_t i = 0; i < model->shape[2]; i++) {
         const double *other = model->weights + (size_t)i * (n + 1);
         double d = square_distance(row, other, n);

@@ -75,7 +75,8 @@ static double seconds_for(struct link_line *line, uint32_t bytes)
     int64_t last_us = 0;
     for (uint32_t sent = 0, i = 0; sent < 100 * 1000 * 1000; sent += bytes, i++)
         last_us = link_arrival_us(line, &pipes[i % 2], bytes, 0);
-    return (double)(last_us - RTT_US / 2) / SECOND_US;
+    int64_t busy_us = last_us - RTT_US / 2;
+    return (double)busy_us / SECOND_US;
 }
 
 static void bandwidth_is_shared_and_kept_for_pieces_of_any_size(void **state)

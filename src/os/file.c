@@ -209,7 +209,7 @@ static bool check_state(struct span whole, struct span *ret_content, uint64_t *r
 enum err os_file_read_state(const char *path, size_t size_max, struct arena *arena,
                             struct span *ret_content, uint64_t *ret_epoch, struct text *why)
 {
-    struct span whole;
+    struct span whole = {NULL, 0};
     enum err err = os_file_read(path, size_max + TRAILER_SIZE, arena, &whole, why);
     if (err != ERR_OK)
         return err;

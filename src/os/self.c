@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -78,10 +79,8 @@ enum err os_secret_read(int fd, void *ret_secret, unsigned size)
     CHECK(size > 0 && size <= PIPE_BUF);
     ssize_t n = read_up_to(fd, bytes, size + 1);
     enum err err = n < 0 ? os_err_of(errno) : n == (ssize_t)size ? ERR_OK : ERR_SYNTAX;
-    if (err == ERR_OK) {
-        for (unsigned i = 0; i < size; i++)
-            ((unsigned char *)ret_secret)[i] = bytes[i];
-    }
+    if (err == ERR_OK)
+        memcpy(ret_secret, bytes, size);
     crypto_wipe(bytes, sizeof bytes);
     return err;
 }

@@ -10,6 +10,11 @@
  * share of the failure; for a size T_q the row is lifted: replicas smaller than T_q count
  * (1 + (T_q - T_min) / (b + T_min)) times, and T_q is added. Rounding follows.
  *
+ * Of k sites in N(U) each may be the lost one; the k rows added up say that together they have at
+ * least k / (k - 1) of b. That falls and is convex in k, so that the line through two whole
+ * numbers of sites is a row in n and sum y, which rounding takes further. It is what stops the
+ * relaxation from spreading replicas over many sites that it has hardly opened.
+ *
  * Ratios are exact (integers), coefficients are rounded up and right sides are whole, so that no
  * plan is cut off by floating point. */
 #include <math.h>
@@ -18,7 +23,7 @@
 #include "base/check.h"
 #include "plan/relax.h"
 
-enum { SETS_MAX = 48, SIZES_MAX = 64, TERMS_MAX = PLAN_NODES_MAX * 32, ADDED_MAX = 24 };
+enum { SIZES_MAX = 24, TERMS_MAX = PLAN_NODES_MAX * 32 };
 
 #define FRACTION_MIN 1e-4
 #define EFFICACY_MIN 1e-5
@@ -26,6 +31,8 @@ enum { SETS_MAX = 48, SIZES_MAX = 64, TERMS_MAX = PLAN_NODES_MAX * 32, ADDED_MAX
 struct plan_cutter {
     uint32_t columns[TERMS_MAX];
     double factors[TERMS_MAX]; /* of the row, in units of its speeds */
+    double most[TERMS_MAX];    /* of each column */
+    bool is_turned[TERMS_MAX];
     double plain[TERMS_MAX], best_values[TERMS_MAX], values[TERMS_MAX];
     uint32_t count;
     double side; /* the row: sum factor x >= side */
@@ -39,18 +46,10 @@ size_t plan_cutter_size(void)
     return sizeof(struct plan_cutter);
 }
 
-static bool is_new_set(const struct plan_cut *const *sets, uint32_t count,
-                       const struct plan_cut *cut)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (memcmp(&sets[i]->demands, &cut->demands, sizeof cut->demands) == 0 &&
-            memcmp(sets[i]->opened, cut->opened, sizeof cut->opened) == 0)
-            return false;
-    return true;
-}
-
 static void add_size(struct plan_cutter *cutter, double size)
 {
+    if (size <= 0)
+        return;
     for (uint32_t i = 0; i < cutter->size_count; i++)
         if (cutter->sizes[i] == size)
             return;
@@ -58,9 +57,32 @@ static void add_size(struct plan_cutter *cutter, double size)
         cutter->sizes[cutter->size_count++] = size;
 }
 
+/* How a row counts a node: by its replicas, or by whether it is open. */
+enum view { VIEW_REPLICAS, VIEW_AS_FOUND, VIEW_OPEN };
+
+/* The most that a node can do for the set: its demands, or all replicas it may have. */
+static double most_of(const struct plan_relax *relax, uint32_t node, double near)
+{
+    const struct plan_node *own = &relax->problem->nodes[node];
+    double most = 0;
+    for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++)
+        most += relax->upper_first[c] * (double)relax->problem->columns[c].speed;
+    return most < near ? most : near;
+}
+
+static void add_term(struct plan_cutter *cutter, uint32_t column, double most, double factor)
+{
+    if (cutter->count == TERMS_MAX)
+        return;
+    cutter->columns[cutter->count] = column;
+    cutter->most[cutter->count] = most;
+    cutter->factors[cutter->count++] = factor;
+    add_size(cutter, factor);
+}
+
 /* The row of <cut>'s demands after <failure>; speeds in micro-requests per second. */
 static void load_row(struct plan_cutter *cutter, const struct plan_relax *relax,
-                     const struct plan_cut *cut, uint32_t failure, bool takes_lost)
+                     const struct plan_cut *cut, uint32_t failure, bool takes_lost, enum view view)
 {
     const struct plan_problem *problem = relax->problem;
     const struct plan_service *service = &problem->services[cut->service];
@@ -73,45 +95,56 @@ static void load_row(struct plan_cutter *cutter, const struct plan_relax *relax,
         if (near == 0 ||
             (failure != PLAN_NONE && plan_failure_has(&problem->failures[failure], node->region)))
             continue;
-        if (plan_cut_opens(cut, i)) {
-            cutter->columns[cutter->count] = relax->first_open + service->node_first + i;
-            cutter->factors[cutter->count++] = (double)near * 1e6 / share * (1 + 1e-15);
-            continue;
-        }
-        for (uint32_t c = node->column_first;
-             c < node->column_first + node->column_count && cutter->count < TERMS_MAX; c++) {
-            cutter->columns[cutter->count] = c;
-            cutter->factors[cutter->count++] = (double)problem->columns[c].speed;
-            add_size(cutter, (double)problem->columns[c].speed);
+        double factor = (double)near * 1e6 / share * (1 + 1e-15);
+        if (view == VIEW_OPEN) {
+            factor = most_of(relax, service->node_first + i, factor);
+            if (factor > 0)
+                add_term(cutter, relax->first_open + service->node_first + i, 1, factor);
+        } else if (view == VIEW_AS_FOUND && plan_cut_opens(cut, i)) {
+            add_term(cutter, relax->first_open + service->node_first + i, 1, factor);
+        } else {
+            for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
+                add_term(cutter, c, relax->upper_first[c], (double)problem->columns[c].speed);
         }
     }
     cutter->side = (double)cut->rate * 1e6 / share * (1 - 1e-15);
 }
 
-/* Rounds the row by <divisor>; kept when it is the best so far. */
+/* Rounds the row by <divisor>, with those columns complemented; kept when it is the best so far. */
 static void try_divisor(struct plan_cutter *cutter, const double *x, double divisor)
 {
-    double side = cutter->side / divisor, whole = floor(side), fraction = side - whole;
-    if (fraction < FRACTION_MIN || fraction > 1 - 1e-9)
+    double side = cutter->side;
+    for (uint32_t i = 0; i < cutter->count; i++)
+        side -= cutter->is_turned[i] ? cutter->factors[i] * cutter->most[i] : 0;
+    side = side / divisor - 1e-12 * cutter->side / divisor;
+    double whole = floor(side), fraction = side - whole;
+    if (fraction < FRACTION_MIN || fraction > 1 - 1e-9 || side < 0)
         return;
-    double left = whole + 1, norm = 0;
+    double new_side = whole + 1, left = whole + 1, norm = 0;
     for (uint32_t i = 0; i < cutter->count; i++) {
-        double ratio = cutter->factors[i] / divisor, floored = floor(ratio * (1 + 1e-15));
+        double ratio = (cutter->is_turned[i] ? -1 : 1) * cutter->factors[i] / divisor;
+        double floored = floor(ratio + 1e-13 * __builtin_fabs(ratio));
         double rest = ratio > floored ? (ratio - floored) / fraction * (1 + 1e-12) : 0;
-        cutter->values[i] = floored + (rest < 1 ? rest : 1);
-        left -= cutter->values[i] * x[cutter->columns[i]];
-        norm += cutter->values[i] * cutter->values[i];
+        double value = floored + (rest < 1 ? rest : 1);
+        if (cutter->is_turned[i]) {
+            new_side -= value * cutter->most[i];
+            left -= value * cutter->most[i];
+            value = -value;
+        }
+        cutter->values[i] = value;
+        left -= value * x[cutter->columns[i]];
+        norm += value * value;
     }
     double efficacy = left / sqrt(norm);
     if (efficacy <= cutter->best_efficacy)
         return;
     cutter->best_efficacy = efficacy;
-    cutter->best_side = whole + 1;
+    cutter->best_side = new_side - 1e-9 * (__builtin_fabs(new_side) + whole + 1);
     for (uint32_t i = 0; i < cutter->count; i++)
         cutter->best_values[i] = cutter->values[i];
 }
 
-static void try_divisors(struct plan_cutter *cutter, const double *x)
+static void try_sizes(struct plan_cutter *cutter, const double *x)
 {
     for (uint32_t i = 0; i < cutter->size_count; i++) {
         try_divisor(cutter, x, cutter->sizes[i]);
@@ -120,13 +153,28 @@ static void try_divisors(struct plan_cutter *cutter, const double *x)
     }
 }
 
+/* As it is; then with the columns beyond half of their most as what they lack of it (Marchand and
+ * Wolsey, 2001). */
+static void try_divisors(struct plan_cutter *cutter, const double *x)
+{
+    bool turns = false;
+    memset(cutter->is_turned, 0, cutter->count * sizeof *cutter->is_turned);
+    try_sizes(cutter, x);
+    for (uint32_t i = 0; i < cutter->count; i++) {
+        cutter->is_turned[i] = x[cutter->columns[i]] > cutter->most[i] / 2;
+        turns = turns || cutter->is_turned[i];
+    }
+    if (turns)
+        try_sizes(cutter, x);
+}
+
 static uint32_t send_best(struct plan_cutter *cutter, struct plan_relax *relax)
 {
     if (cutter->best_efficacy < EFFICACY_MIN || !plan_relax_has_room(relax, cutter->count))
         return 0;
     plan_relax_row(relax, cutter->best_side, PLAN_LP_INFINITY);
     for (uint32_t i = 0; i < cutter->count; i++)
-        if (cutter->best_values[i] > 0)
+        if (cutter->best_values[i] != 0)
             plan_relax_term(relax, cutter->columns[i], cutter->best_values[i]);
     relax->rounding_count++;
     return 1;
@@ -175,31 +223,102 @@ static void try_largest_site(struct plan_cutter *cutter, const double *x, double
     cutter->side = base;
 }
 
-static uint32_t cut_set(struct plan_cutter *cutter, struct plan_relax *relax,
-                        const struct plan_cut *cut, bool all_regions_may_fail)
+static uint32_t cut_after_failures(struct plan_cutter *cutter, struct plan_relax *relax,
+                                   const struct plan_cut *cut, enum view view)
 {
-    const double *x = relax->solution.x;
     uint32_t added = 0;
     for (uint32_t f = 0; f <= relax->problem->failure_count; f++) {
         uint32_t failure = f == 0 ? PLAN_NONE : f - 1;
         if (failure != PLAN_NONE && !failure_matters(relax, cut, failure))
             continue;
-        load_row(cutter, relax, cut, failure, false);
+        load_row(cutter, relax, cut, failure, false, view);
         cutter->best_efficacy = 0;
-        try_divisors(cutter, x);
+        try_divisors(cutter, relax->solution.x);
         added += send_best(cutter, relax);
     }
-    static const uint64_t none[PLAN_NODES_MAX / 64];
-    if (!all_regions_may_fail || memcmp(cut->opened, none, sizeof none) != 0)
-        return added;
-    load_row(cutter, relax, cut, PLAN_NONE, true);
+    return added;
+}
+
+static uint32_t cut_largest_site(struct plan_cutter *cutter, struct plan_relax *relax,
+                                 const struct plan_cut *cut, enum view view)
+{
+    load_row(cutter, relax, cut, PLAN_NONE, true, view);
     double smallest = INFINITY;
     for (uint32_t i = 0; i < cutter->size_count; i++)
         smallest = cutter->sizes[i] < smallest ? cutter->sizes[i] : smallest;
     cutter->best_efficacy = 0;
     for (uint32_t i = 0; i < cutter->size_count; i++)
-        try_largest_site(cutter, x, cutter->sizes[i], smallest);
-    return added + send_best(cutter, relax);
+        try_largest_site(cutter, relax->solution.x, cutter->sizes[i], smallest);
+    return send_best(cutter, relax);
+}
+
+/* The row as it is. */
+static void try_plain(struct plan_cutter *cutter, const double *x)
+{
+    double largest = 0, norm = 0;
+    for (uint32_t i = 0; i < cutter->count; i++)
+        largest = cutter->factors[i] > largest ? cutter->factors[i] : largest;
+    double left = cutter->side / largest * (1 - 1e-12);
+    cutter->values[0] = 0;
+    for (uint32_t i = 0; i < cutter->count; i++) {
+        cutter->values[i] = cutter->factors[i] / largest * (1 + 1e-15);
+        left -= cutter->values[i] * x[cutter->columns[i]];
+        norm += cutter->values[i] * cutter->values[i];
+    }
+    if (left / sqrt(norm) <= cutter->best_efficacy)
+        return;
+    cutter->best_efficacy = left / sqrt(norm);
+    cutter->best_side = cutter->side / largest * (1 - 1e-12);
+    memcpy(cutter->best_values, cutter->values, cutter->count * sizeof *cutter->values);
+}
+
+/* The rate that k sites must have together when any may be lost: k / (k - 1) of what is asked. */
+static double sites_need(double side, double k)
+{
+    return side * k / (k - 1);
+}
+
+/* The number of sites: see the head of this file. */
+static uint32_t cut_sites(struct plan_cutter *cutter, struct plan_relax *relax,
+                          const struct plan_cut *cut)
+{
+    const struct plan_service *service = &relax->problem->services[cut->service];
+    const double *x = relax->solution.x;
+    load_row(cutter, relax, cut, PLAN_NONE, true, VIEW_REPLICAS);
+    double open = 0, side = cutter->side;
+    uint32_t first = cutter->count;
+    for (uint32_t i = 0; i < service->node_count; i++) {
+        uint32_t y = relax->first_open + service->node_first + i;
+        if (plan_cut_rate_near(&relax->graphs[cut->service], cut, i) == 0)
+            continue;
+        open += x[y];
+        add_term(cutter, y, 1, 0);
+    }
+    double k = floor(open) < 2 ? 2 : floor(open);
+    double slope = sites_need(side, k) - sites_need(side, k + 1);
+    for (uint32_t i = first; i < cutter->count; i++)
+        cutter->factors[i] = slope * (1 + 1e-15);
+    cutter->side = (sites_need(side, k) + k * slope) * (1 - 1e-14);
+    cutter->best_efficacy = 0;
+    try_plain(cutter, x);
+    try_divisors(cutter, x);
+    return send_best(cutter, relax);
+}
+
+static uint32_t cut_set(struct plan_cutter *cutter, struct plan_relax *relax,
+                        const struct plan_cut *cut, bool all_regions_may_fail)
+{
+    static const uint64_t none[PLAN_NODES_MAX / 64];
+    uint32_t added = cut_after_failures(cutter, relax, cut, VIEW_REPLICAS) +
+                     cut_after_failures(cutter, relax, cut, VIEW_OPEN);
+    if (memcmp(cut->opened, none, sizeof none) != 0)
+        added += cut_after_failures(cutter, relax, cut, VIEW_AS_FOUND);
+    if (all_regions_may_fail)
+        added += cut_sites(cutter, relax, cut);
+    if (all_regions_may_fail)
+        added += cut_largest_site(cutter, relax, cut, VIEW_REPLICAS) +
+                 cut_largest_site(cutter, relax, cut, VIEW_OPEN);
+    return added;
 }
 
 static bool may_all_fail(const struct plan_problem *problem)
@@ -217,16 +336,12 @@ static bool may_all_fail(const struct plan_problem *problem)
 uint32_t plan_relax_round_cuts(struct plan_relax *relax)
 {
     bool may_fail = may_all_fail(relax->problem);
-    uint32_t added = 0, cut_count = relax->cut_count;
-    for (uint32_t s = 0; s < relax->problem->service_count; s++) {
-        const struct plan_cut *sets[SETS_MAX];
-        uint32_t count = 0;
-        for (uint32_t i = cut_count; i-- > 0 && count < SETS_MAX;)
-            if (relax->cuts[i].service == s && is_new_set(sets, count, &relax->cuts[i]) &&
-                !has_soft(relax, &relax->cuts[i]))
-                sets[count++] = &relax->cuts[i];
-        for (uint32_t i = 0; i < count; i++)
-            added += cut_set(relax->cutter, relax, sets[i], may_fail);
-    }
+    uint32_t added = 0;
+    for (uint32_t s = 0; s < relax->problem->service_count; s++)
+        plan_relax_find_sets(relax, s);
+    uint32_t known = relax->cut_count < relax->cuts_max ? relax->cut_count : relax->cuts_max;
+    for (uint32_t i = 0; i < known; i++)
+        if (!has_soft(relax, &relax->cuts[i]))
+            added += cut_set(relax->cutter, relax, &relax->cuts[i], may_fail);
     return added;
 }

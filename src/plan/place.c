@@ -5,9 +5,25 @@
 
 #include "base/check.h"
 
-enum { KNOWN_MAX = 384 };
+enum { KNOWN_MAX = 384, MENDS_MAX = 4096 };
 
-#define ROW_SLACK 1e-9 /* of a rule's size: what adding up may have lost */
+/* micro-requests per second at a price for each request */
+#define USD_H(rate, usd) (3600e-6 * (double)(rate) * (usd))
+#define ROW_SLACK        1e-9 /* of a rule's size: what adding up may have lost */
+
+static void sort_by_egress(struct plan_place *place, uint32_t service)
+{
+    struct plan_place_service *state = &place->services[service];
+    const struct plan_node *nodes =
+        place->problem->nodes + place->problem->services[service].node_first;
+    for (uint32_t i = 0; i < state->graph.node_count; i++) {
+        uint32_t at = i;
+        for (; at > 0 && nodes[state->by_egress[at - 1]].egress_usd > nodes[i].egress_usd; at--)
+            state->by_egress[at] = state->by_egress[at - 1];
+        state->by_egress[at] = i;
+        state->has_egress = state->has_egress || nodes[i].egress_usd > 0;
+    }
+}
 
 bool plan_place_init(struct plan_place *place, const struct plan_problem *problem,
                      struct arena *arena)
@@ -20,6 +36,8 @@ bool plan_place_init(struct plan_place *place, const struct plan_problem *proble
         .services = ARENA_ARRAY(arena, struct plan_place_service, problem->service_count),
         .counts = ARENA_ARRAY(arena, uint32_t, problem->column_count),
         .speeds = ARENA_ARRAY(arena, int64_t, problem->node_count),
+        .node_counts = ARENA_ARRAY(arena, uint32_t, problem->node_count),
+        .is_own_row = ARENA_ARRAY(arena, bool, problem->row_count),
         .rooms = ARENA_ARRAY(arena, int64_t, PLAN_NODES_MAX),
         .activities = ARENA_ARRAY(arena, double, problem->row_count),
         .row_firsts = ARENA_ARRAY(arena, uint32_t, problem->column_count + 2),
@@ -33,11 +51,13 @@ bool plan_place_init(struct plan_place *place, const struct plan_problem *proble
                    plan_routing_init(&own->routing, &own->graph, arena);
         own->rates = ARENA_ARRAY(arena, int64_t, own->graph.demand_count);
         own->known = ARENA_ARRAY(arena, struct plan_known, KNOWN_MAX);
+        own->by_egress = ARENA_ARRAY(arena, uint32_t, own->graph.node_count);
         own->saved = ARENA_ARRAY(arena, uint32_t, problem->services[s].column_count);
         if (!is_whole || arena->is_overflown)
             return false;
         memcpy(own->rates, own->graph.rates, own->graph.demand_count * sizeof *own->rates);
         own->graph.rates = own->rates;
+        sort_by_egress(place, s);
         for (uint32_t i = 0; i < problem->services[s].column_count; i++) {
             const struct plan_column *column =
                 &problem->columns[problem->services[s].column_first + i];
@@ -46,9 +66,11 @@ bool plan_place_init(struct plan_place *place, const struct plan_problem *proble
     }
     if (!is_whole)
         return false;
-    for (uint32_t r = 0; r < problem->row_count; r++)
+    for (uint32_t r = 0; r < problem->row_count; r++) {
+        place->is_own_row[r] = plan_row_is_of_one_service(problem, &problem->rows[r]);
         for (uint32_t i = 0; i < problem->rows[r].term_count; i++)
             place->row_firsts[problem->rows[r].terms[i].column + 2]++;
+    }
     for (uint32_t c = 0; c < problem->column_count; c++)
         place->row_firsts[c + 2] += place->row_firsts[c + 1];
     for (uint32_t r = 0; r < problem->row_count; r++)
@@ -88,6 +110,10 @@ void plan_place_set(struct plan_place *place, uint32_t column, uint32_t count)
     int64_t speed = place->speeds[own->node];
     int64_t after = speed + own->speed * ((int64_t)count - before);
     double change = (double)count - before;
+    uint32_t *sum = &place->node_counts[own->node];
+    state->short_count -= *sum > 0 && *sum < node->replicas_min;
+    *sum += count - before;
+    state->short_count += *sum > 0 && *sum < node->replicas_min;
     place->counts[column] = count;
     place->speeds[own->node] = after;
     state->cost_usd_h +=
@@ -113,18 +139,31 @@ void plan_place_set(struct plan_place *place, uint32_t column, uint32_t count)
     }
 }
 
-/* May <more> replicas be added, as far as the common rules go? */
-static bool rows_allow(const struct plan_place *place, uint32_t column, double more)
+static double slack_of(const struct plan_row *row, double activity)
+{
+    double sides = __builtin_fabs(row->upper) + __builtin_fabs(row->lower);
+    return ROW_SLACK * (sides < 1e29 ? sides : __builtin_fabs(activity));
+}
+
+/* How far <activity> is out of the row's sides. */
+static double excess_of(const struct plan_row *row, double activity)
+{
+    double slack = slack_of(row, activity);
+    if (activity > row->upper + slack)
+        return activity - row->upper;
+    return activity < row->lower - slack ? row->lower - activity : 0;
+}
+
+/* May <more> replicas be added, as far as the rules go? No rule is broken further. */
+static bool rows_allow(const struct plan_place *place, uint32_t column, double more,
+                       bool leaves_own)
 {
     for (uint32_t i = place->row_firsts[column]; i < place->row_firsts[column + 1]; i++) {
-        const struct plan_row *row = &place->problem->rows[place->row_of[i]];
-        double before = place->activities[place->row_of[i]];
-        double after = before + place->row_factors[i] * more;
-        double size = __builtin_fabs(row->upper) + __builtin_fabs(row->lower) < 1e29
-                          ? __builtin_fabs(row->upper) + __builtin_fabs(row->lower)
-                          : __builtin_fabs(after);
-        if ((after > row->upper + ROW_SLACK * size && after > before) ||
-            (after < row->lower - ROW_SLACK * size && after < before))
+        uint32_t r = place->row_of[i];
+        const struct plan_row *row = &place->problem->rows[r];
+        double before = place->activities[r];
+        double after = excess_of(row, before + place->row_factors[i] * more);
+        if (after > 0 && after > excess_of(row, before) && !(leaves_own && place->is_own_row[r]))
             return false;
     }
     return true;
@@ -134,11 +173,11 @@ static bool rows_allow(const struct plan_place *place, uint32_t column, double m
 static uint32_t allowed(const struct plan_place *place, uint32_t column, uint32_t count)
 {
     uint32_t low = place->counts[column], high = count;
-    if (count <= low || rows_allow(place, column, (double)(count - low)))
+    if (count <= low || rows_allow(place, column, (double)(count - low), false))
         return count;
     while (low + 1 < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (rows_allow(place, column, (double)(middle - place->counts[column])))
+        if (rows_allow(place, column, (double)(middle - place->counts[column]), false))
             low = middle;
         else
             high = middle;
@@ -150,20 +189,22 @@ void plan_place_round(struct plan_place *place, uint32_t service, const double *
                       double theta)
 {
     const struct plan_service *own = &place->problem->services[service];
-    for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++) {
-        const struct plan_column *column = &place->problem->columns[c];
-        double value = values[c - own->column_first] + theta;
-        value = value > 0 ? value : 0;
-        uint32_t count = value < column->count_max ? (uint32_t)value : column->count_max;
-        count = count > column->count_min ? count : column->count_min;
-        plan_place_set(place, c, allowed(place, c, count));
-    }
+    for (unsigned pass = 0; pass < 2; pass++) /* what shrinks first: it makes room */
+        for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++) {
+            const struct plan_column *column = &place->problem->columns[c];
+            double value = values[c - own->column_first] + theta;
+            value = value > 0 ? value : 0;
+            uint32_t count = value < column->count_max ? (uint32_t)value : column->count_max;
+            count = count > column->count_min ? count : column->count_min;
+            if (count < place->counts[c] || pass == 1)
+                plan_place_set(place, c, allowed(place, c, count));
+        }
 }
 
-static bool may_add(const struct plan_place *place, uint32_t column, uint32_t more)
+static bool may_add(const struct plan_place *place, uint32_t column, uint32_t more, bool leaves_own)
 {
     uint32_t most = place->problem->columns[column].count_max;
-    return place->counts[column] + more <= most && rows_allow(place, column, more);
+    return place->counts[column] + more <= most && rows_allow(place, column, more, leaves_own);
 }
 
 /* Feasibility ------------------------------------------------------------------------------- */
@@ -226,7 +267,7 @@ bool plan_place_holds(struct plan_place *place, uint32_t service)
 {
     struct plan_place_service *state = &place->services[service];
     uint32_t count = place->problem->failure_count;
-    if (state->violated_count > 0 || !survives(place, service, PLAN_NONE))
+    if (state->short_count > 0 || state->violated_count > 0 || !survives(place, service, PLAN_NONE))
         return false;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t failure = (state->last_failure + i) % count;
@@ -236,6 +277,52 @@ bool plan_place_holds(struct plan_place *place, uint32_t service)
         }
     }
     return true;
+}
+
+/* Nodes give their room in the order of their egress price, and augmenting keeps what the earlier
+ * ones give (the loads form a polymatroid: greedy is right). */
+double plan_place_route(struct plan_place *place, uint32_t service)
+{
+    const struct plan_problem *problem = place->problem;
+    const struct plan_service *own = &problem->services[service];
+    struct plan_place_service *state = &place->services[service];
+    memset(place->rooms, 0, own->node_count * sizeof *place->rooms);
+    int64_t left = plan_route_all(&state->graph, &state->routing, place->rooms, &place->work);
+    double egress = 0;
+    for (uint32_t i = 0; i < own->node_count && left > 0; i++) {
+        uint32_t local = state->by_egress[i], v = own->node_first + local;
+        state->routing.room[local] = plan_capacity(place->speeds[v], own->share_ppm);
+        int64_t before = left;
+        if (state->routing.room[local] > 0)
+            left = plan_route_more(&state->graph, &state->routing, &place->work);
+        egress += USD_H(before - left, problem->nodes[v].egress_usd);
+    }
+    CHECK(left == 0);
+    return egress;
+}
+
+/* What the service costs now, all of it. */
+static double cost_with_egress(struct plan_place *place, uint32_t service)
+{
+    struct plan_place_service *state = &place->services[service];
+    state->egress_usd_h = state->has_egress ? plan_place_route(place, service) : 0;
+    return state->cost_usd_h + state->egress_usd_h;
+}
+
+int64_t plan_place_answered(const struct plan_place *place, uint32_t demand)
+{
+    uint32_t service = place->problem->demands[demand].service;
+    return place->services[service].rates[demand - place->problem->services[service].demand_first];
+}
+
+void plan_place_answer(struct plan_place *place, uint32_t demand, int64_t rate)
+{
+    uint32_t service = place->problem->demands[demand].service;
+    struct plan_place_service *state = &place->services[service];
+    int64_t *own = &state->rates[demand - place->problem->services[service].demand_first];
+    state->cost_usd_h += USD_H(*own - rate, place->problem->demands[demand].unmet_usd);
+    *own = rate;
+    state->known_count = state->known_next = state->violated_count = 0; /* of other rates */
 }
 
 /* Repair ------------------------------------------------------------------------------------ */
@@ -264,9 +351,11 @@ static double price_of(const struct plan_place *place, uint32_t column)
     const struct plan_column *own = &place->problem->columns[column];
     uint32_t count = place->counts[column];
     double price = own->cost_usd_h + moves_cost(own, count + 1) - moves_cost(own, count);
+    const struct plan_node *node = &place->problem->nodes[own->node];
     if (place->speeds[own->node] == 0)
-        price += place->problem->nodes[own->node].open_usd_h;
-    return price;
+        price += node->open_usd_h;
+    uint32_t share_ppm = place->problem->services[node->service].share_ppm;
+    return price + USD_H(plan_capacity(own->speed, share_ppm), node->egress_usd);
 }
 
 /* The smallest lack of a violated set that the node is in, in replicas of the column: as many can
@@ -286,7 +375,9 @@ static uint32_t stride_of(const struct plan_place *place, uint32_t service, uint
     return stride < 1 ? 1 : stride < PLAN_COUNT_MAX ? (uint32_t)stride : PLAN_COUNT_MAX;
 }
 
-static bool add_best(struct plan_place *place, uint32_t service, double noise)
+/* The best column to fill what is violated; PLAN_NONE: none may have more. */
+static uint32_t best_to_add(struct plan_place *place, uint32_t service, double noise,
+                            bool leaves_own)
 {
     const struct plan_service *own = &place->problem->services[service];
     double best_score = INFINITY;
@@ -294,7 +385,7 @@ static bool add_best(struct plan_place *place, uint32_t service, double noise)
     for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++) {
         place->work += place->services[service].known_count;
         double filled = filled_by(place, service, c);
-        if (filled <= 0 || !may_add(place, c, 1))
+        if (filled <= 0 || !may_add(place, c, 1, leaves_own))
             continue;
         double score = price_of(place, c) / filled;
         if (noise > 0)
@@ -304,21 +395,106 @@ static bool add_best(struct plan_place *place, uint32_t service, double noise)
             best = c;
         }
     }
+    return best;
+}
+
+static bool add_best(struct plan_place *place, uint32_t service, double noise)
+{
+    bool leaves_own = false; /* rules of the service alone can be mended afterwards */
+    uint32_t best = best_to_add(place, service, noise, leaves_own);
+    if (best == PLAN_NONE) {
+        leaves_own = true;
+        best = best_to_add(place, service, noise, leaves_own);
+    }
     if (best == PLAN_NONE)
         return false;
     uint32_t stride = stride_of(place, service, best);
-    while (stride > 1 && !may_add(place, best, stride))
+    while (stride > 1 && !may_add(place, best, stride, leaves_own))
         stride /= 2;
     plan_place_set(place, best, place->counts[best] + stride);
     return true;
 }
 
+/* Open nodes get the least number of replicas, of their cheapest column. */
+static bool fill_nodes(struct plan_place *place, uint32_t service)
+{
+    const struct plan_problem *problem = place->problem;
+    const struct plan_service *own = &problem->services[service];
+    for (uint32_t v = own->node_first; v < own->node_first + own->node_count; v++) {
+        const struct plan_node *node = &problem->nodes[v];
+        while (place->node_counts[v] > 0 && place->node_counts[v] < node->replicas_min) {
+            uint32_t best = PLAN_NONE;
+            for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
+                if (may_add(place, c, 1, true) &&
+                    (best == PLAN_NONE || price_of(place, c) < price_of(place, best)))
+                    best = c;
+            if (best == PLAN_NONE)
+                return false;
+            plan_place_set(place, best, place->counts[best] + 1);
+        }
+    }
+    return true;
+}
+
+/* A replica more or less of the column that does most for its price against the broken <row>. */
+static bool mend_row(struct plan_place *place, uint32_t service, uint32_t row)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    const struct plan_row *rule = &place->problem->rows[row];
+    double excess = excess_of(rule, place->activities[row]), best_score = INFINITY;
+    bool wants_less = place->activities[row] > rule->upper, best_adds = false;
+    uint32_t best = PLAN_NONE;
+    for (uint32_t i = 0; i < rule->term_count; i++) {
+        uint32_t c = rule->terms[i].column;
+        bool adds = (rule->terms[i].factor < 0) == wants_less;
+        if (c < own->column_first || c >= own->column_first + own->column_count ||
+            rule->terms[i].factor == 0 ||
+            (adds ? !may_add(place, c, 1, true)
+                  : place->counts[c] <= place->problem->columns[c].count_min))
+            continue;
+        double gain = __builtin_fabs(rule->terms[i].factor);
+        double price = adds ? price_of(place, c) : 1e-3 * price_of(place, c);
+        double score = price / (gain < excess ? gain : excess);
+        if (score < best_score) {
+            best_score = score;
+            best = c;
+            best_adds = adds;
+        }
+    }
+    if (best == PLAN_NONE)
+        return false;
+    plan_place_set(place, best, place->counts[best] + (best_adds ? 1 : -1U));
+    return true;
+}
+
+/* A rule that the service has a part in and that is broken; PLAN_NONE: none. */
+static uint32_t broken_row(const struct plan_place *place, uint32_t service)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++)
+        for (uint32_t i = place->row_firsts[c]; i < place->row_firsts[c + 1]; i++) {
+            uint32_t r = place->row_of[i];
+            if (excess_of(&place->problem->rows[r], place->activities[r]) > 0)
+                return r;
+        }
+    return PLAN_NONE;
+}
+
 bool plan_place_repair(struct plan_place *place, uint32_t service, double noise)
 {
-    while (!plan_place_holds(place, service))
-        if (!add_best(place, service, noise))
+    for (uint32_t mended = 0; mended < MENDS_MAX; mended++) {
+        if (!fill_nodes(place, service))
             return false;
-    return true;
+        while (!plan_place_holds(place, service))
+            if (!add_best(place, service, noise) || !fill_nodes(place, service))
+                return false;
+        uint32_t row = broken_row(place, service);
+        if (row == PLAN_NONE)
+            return true;
+        if (!mend_row(place, service, row))
+            return false;
+    }
+    return false;
 }
 
 /* Drop -------------------------------------------------------------------------------------- */
@@ -327,7 +503,7 @@ static bool may_take(const struct plan_place *place, uint32_t column, uint32_t l
 {
     uint32_t count = place->counts[column];
     return count >= place->problem->columns[column].count_min + less &&
-           rows_allow(place, column, -(double)less);
+           rows_allow(place, column, -(double)less, false);
 }
 
 /* Most replicas first that can go; answers whether any did. */
@@ -401,7 +577,7 @@ static void take_some(struct plan_place *place, uint32_t column, uint32_t most)
 {
     uint32_t above = place->counts[column] - place->problem->columns[column].count_min;
     uint32_t less = above < most ? above : most;
-    if (less > 0 && rows_allow(place, column, -(double)less))
+    if (less > 0 && rows_allow(place, column, -(double)less, false))
         plan_place_set(place, column, place->counts[column] - less);
 }
 
@@ -426,32 +602,83 @@ static void ruin(struct plan_place *place, uint32_t service)
         take_some(place, place->order[rng_below(&place->rng, used)], 1);
 }
 
-void plan_place_try(struct plan_place *place, uint32_t service, const double *values, double theta)
+bool plan_place_try(struct plan_place *place, uint32_t service, const double *values, double theta)
 {
     struct plan_place_service *state = &place->services[service];
-    double before = state->cost_usd_h;
+    double before = state->is_unplaced ? INFINITY : state->cost_usd_h + state->egress_usd_h;
+    double egress = state->egress_usd_h;
     save(place, service);
     plan_place_round(place, service, values, theta);
-    bool is_good = plan_place_repair(place, service, 0);
-    if (is_good)
+    bool is_better = plan_place_repair(place, service, 0);
+    if (is_better) {
         plan_place_drop(place, service);
-    if (!is_good || state->cost_usd_h >= before)
+        is_better = cost_with_egress(place, service) < before;
+    }
+    if (!is_better) {
         restore(place, service);
+        state->egress_usd_h = egress;
+    }
+    state->is_unplaced = state->is_unplaced && !is_better;
+    return is_better;
 }
 
-double plan_place_search(struct plan_place *place, uint32_t service, uint32_t tries)
+void plan_place_search(struct plan_place *place, uint32_t service, uint32_t tries)
 {
     struct plan_place_service *state = &place->services[service];
-    double began = state->cost_usd_h;
     for (uint32_t i = 0; i < tries; i++) {
-        double before = state->cost_usd_h;
+        double before = state->cost_usd_h + state->egress_usd_h, egress = state->egress_usd_h;
         save(place, service);
         ruin(place, service);
         bool is_good = plan_place_repair(place, service, i % 2 ? 0.5 : 0.05);
-        if (is_good)
+        if (is_good) {
             plan_place_drop(place, service);
-        if (!is_good || state->cost_usd_h > before + 1e-12 * before)
+            is_good = cost_with_egress(place, service) <= before + 1e-12 * before;
+        }
+        if (!is_good) {
             restore(place, service);
+            state->egress_usd_h = egress;
+        }
     }
-    return began - state->cost_usd_h;
+}
+
+bool plan_place_search_two(struct plan_place *place, uint32_t service, uint32_t other)
+{
+    struct plan_place_service *a = &place->services[service], *b = &place->services[other];
+    double before = a->cost_usd_h + a->egress_usd_h + b->cost_usd_h + b->egress_usd_h;
+    double egress_a = a->egress_usd_h, egress_b = b->egress_usd_h;
+    save(place, service);
+    save(place, other);
+    ruin(place, service);
+    ruin(place, other);
+    bool is_better =
+        plan_place_settle(place, service, 0.3) && plan_place_settle(place, other, 0.1) &&
+        a->cost_usd_h + a->egress_usd_h + b->cost_usd_h + b->egress_usd_h < before * (1 - 1e-9);
+    if (!is_better) {
+        restore(place, service);
+        restore(place, other);
+        a->egress_usd_h = egress_a;
+        b->egress_usd_h = egress_b;
+    }
+    return is_better;
+}
+
+bool plan_place_settle(struct plan_place *place, uint32_t service, double noise)
+{
+    if (!plan_place_repair(place, service, noise))
+        return false;
+    plan_place_drop(place, service);
+    cost_with_egress(place, service);
+    return true;
+}
+
+double plan_place_used(const struct plan_place *place, uint32_t service, uint32_t row)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    const struct plan_row *rule = &place->problem->rows[row];
+    double used = 0;
+    for (uint32_t i = 0; i < rule->term_count; i++)
+        if (rule->terms[i].column >= own->column_first &&
+            rule->terms[i].column < own->column_first + own->column_count)
+            used += rule->terms[i].factor * place->counts[rule->terms[i].column];
+    return used;
 }

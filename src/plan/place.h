@@ -27,16 +27,23 @@ struct plan_place_service {
     int64_t *rates;           /* what must be answered; graph.rates points here */
     struct plan_known *known; /* KNOWN_MAX; the oldest give way */
     uint32_t known_count, known_next, violated_count;
+    uint32_t short_count;  /* open nodes with fewer replicas than they must have */
     uint32_t last_failure; /* the one that was violated last is looked at first */
     uint32_t *saved;       /* counts before a trial */
-    double cost_usd_h;     /* replicas, open nodes and moves */
+    uint32_t *by_egress;   /* nodes, those with the cheapest egress first */
+    bool has_egress;
+    bool is_unplaced;    /* what is there answers nothing: any plan is better */
+    double cost_usd_h;   /* replicas, open nodes and moves */
+    double egress_usd_h; /* of the plan that was settled last */
 };
 
 struct plan_place {
     const struct plan_problem *problem;
     struct plan_place_service *services;
-    uint32_t *counts;     /* of each column */
-    int64_t *speeds;      /* of each node: sum of its replicas */
+    uint32_t *counts; /* of each column */
+    int64_t *speeds;  /* of each node: sum of its replicas */
+    uint32_t *node_counts;
+    bool *is_own_row;     /* of one service alone */
     int64_t *rooms;       /* scratch, of the nodes of one service */
     double *activities;   /* of each row */
     uint32_t *row_firsts; /* first entry of each column in row_of; column_count + 1 */
@@ -57,8 +64,8 @@ void plan_place_set(struct plan_place *place, uint32_t column, uint32_t count);
 void plan_place_round(struct plan_place *place, uint32_t service, const double *values,
                       double theta);
 
-/* Adds replicas until every demand of the service can be answered, also after each failure. false:
- * the rows do not allow it. <noise> 0..1 varies the choices. */
+/* Adds replicas until every demand of the service can be answered, also after each failure, and
+ * mends the rules that its replicas break. false: found no way. <noise> 0..1 varies the choices. */
 bool plan_place_repair(struct plan_place *place, uint32_t service, double noise);
 
 /* Takes replicas away as long as it holds without. */
@@ -67,10 +74,28 @@ void plan_place_drop(struct plan_place *place, uint32_t service);
 /* Is everything answered, also after each failure? Exact. */
 bool plan_place_holds(struct plan_place *place, uint32_t service);
 
-/* Rounds, repairs and drops; what was there stays when it is not dearer. */
-void plan_place_try(struct plan_place *place, uint32_t service, const double *values, double theta);
+/* Repairs and drops, and reckons what the answers' way out costs. false: as plan_place_repair(). */
+bool plan_place_settle(struct plan_place *place, uint32_t service, double noise);
 
-/* <tries> times ruin and recreate; answers what was saved, in USD per hour. */
-double plan_place_search(struct plan_place *place, uint32_t service, uint32_t tries);
+/* Rounds and settles; what was there stays when it is not dearer. Is it better? */
+bool plan_place_try(struct plan_place *place, uint32_t service, const double *values, double theta);
+
+/* <tries> times ruin and recreate; only what is not dearer stays. */
+void plan_place_search(struct plan_place *place, uint32_t service, uint32_t tries);
+
+/* The rate of a demand that must be answered: all of it, unless it may stay unmet. */
+int64_t plan_place_answered(const struct plan_place *place, uint32_t demand);
+void plan_place_answer(struct plan_place *place, uint32_t demand, int64_t rate);
+
+/* Two services give up something at once, and the first takes what it wants of what is free. Is it
+ * better? */
+bool plan_place_search_two(struct plan_place *place, uint32_t service, uint32_t other);
+
+/* The cheapest way to answer everything, left in the service's routing: USD per hour of egress. All
+ * can be answered. */
+double plan_place_route(struct plan_place *place, uint32_t service);
+
+/* What the service takes of a rule. */
+double plan_place_used(const struct plan_place *place, uint32_t service, uint32_t row);
 
 #endif

@@ -4,7 +4,15 @@
 
 #include "base/check.h"
 
-enum { CUT_TERMS = 96, ITERATIONS_MAX = 1000000, WORK_OF_ITERATION = 1000 };
+enum {
+    CUT_TERMS = 96,
+    SETS_MAX = 63,  /* of one service, a round */
+    SETS_KEPT = 96, /* of one service */
+    STALLED_MAX = 2,
+    PURGE_EVERY = 150,
+    ITERATIONS_MAX = 1000000,
+    WORK_OF_ITERATION = 1000
+};
 
 #define REQUESTS(rate) (1e-6 * (double)(rate))
 /* A cut is worth adding when it is violated by more than this share of its rate. */
@@ -49,6 +57,8 @@ static double useful_max(const struct plan_relax *relax, uint32_t column, double
         return own->count_max;
     double enough = near / speed_of(relax, column, service->share_ppm);
     uint32_t count = enough < own->count_max ? (uint32_t)enough + 1 : own->count_max;
+    if (own->stop_usd_h > 0 && count < own->running)
+        count = own->running; /* to let it run may be cheaper */
     return count < own->count_max ? count : own->count_max;
 }
 
@@ -89,6 +99,7 @@ static void make_columns(struct plan_relax *relax)
                        problem->columns[c].cost_usd_h);
         }
     }
+    memcpy(relax->upper_first, relax->upper, problem->column_count * sizeof *relax->upper_first);
     relax->first_open = relax->column_count;
     for (uint32_t v = 0; v < problem->node_count; v++)
         add_column(relax, 0, 1, problem->nodes[v].open_usd_h);
@@ -134,6 +145,16 @@ void plan_relax_term(struct plan_relax *relax, uint32_t column, double value)
     ++*end;
 }
 
+void plan_relax_rule(struct plan_relax *relax, uint32_t rule, double lower, double upper)
+{
+    uint32_t row = relax->first_rule + rule;
+    if (relax->rows.lower[row] == lower && relax->rows.upper[row] == upper)
+        return;
+    ((double *)(uintptr_t)relax->rows.lower)[row] = lower;
+    ((double *)(uintptr_t)relax->rows.upper)[row] = upper;
+    relax->api->set_row_bounds(relax->lp, row, lower, upper);
+}
+
 bool plan_relax_has_room(const struct plan_relax *relax, uint32_t terms)
 {
     return relax->rows.count < relax->rows_max &&
@@ -159,12 +180,17 @@ static void make_node_rows(struct plan_relax *relax, uint32_t v)
     plan_relax_row(relax, 0, PLAN_LP_INFINITY);
     plan_relax_term(relax, relax->first_open + v, relax->upper[relax->first_load + v]);
     plan_relax_term(relax, relax->first_load + v, -1);
-    for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++) {
+    bool is_part =
+        relax->problem->service_count == 1; /* else there are too many: separate_open() */
+    for (uint32_t c = node->column_first; is_part && c < node->column_first + node->column_count;
+         c++) {
         plan_relax_row(relax, 0, PLAN_LP_INFINITY); /* (3) */
         plan_relax_term(relax, relax->first_open + v, relax->upper[c]);
         plan_relax_term(relax, c, -1);
     }
-    plan_relax_row(relax, 0, PLAN_LP_INFINITY); /* an open node has replicas_min, or at least one */
+    if (node->replicas_min < 2)
+        return; /* an open node without a replica would cost, and be of no use */
+    plan_relax_row(relax, 0, PLAN_LP_INFINITY); /* (3), its last part */
     for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
         plan_relax_term(relax, c, 1);
     plan_relax_term(relax, relax->first_open + v, -(double)node->replicas_min);
@@ -243,24 +269,20 @@ static void cut_row(struct plan_relax *relax, const struct plan_cut *cut)
     }
 }
 
-static void cut_add(struct plan_relax *relax, const struct plan_cut *cut)
+/* Of each set of demands the last cut is remembered; the oldest sets give way. */
+static void remember(struct plan_relax *relax, const struct plan_cut *cut)
 {
-    relax->cuts[relax->cut_count++] = *cut;
-    cut_row(relax, cut);
+    uint32_t known = relax->cut_count < relax->cuts_max ? relax->cut_count : relax->cuts_max, i = 0;
+    while (i < known && (relax->cuts[i].service != cut->service ||
+                         memcmp(&relax->cuts[i].demands, &cut->demands, sizeof cut->demands) != 0))
+        i++;
+    relax->cuts[i < known ? i : relax->cut_count++ % relax->cuts_max] = *cut;
 }
 
-void plan_relax_take_cuts(struct plan_relax *relax, const struct plan_relax *whole,
-                          uint32_t service)
+static void cut_add(struct plan_relax *relax, const struct plan_cut *cut)
 {
-    for (uint32_t i = 0; i < whole->cut_count; i++) {
-        struct plan_cut cut = whole->cuts[i];
-        bool is_single = cut.failure == PLAN_NONE; /* made again at the beginning, or soon found */
-        if (cut.service != service || is_single || relax->cut_count == relax->cuts_max ||
-            !plan_relax_has_room(relax, relax->column_count))
-            continue;
-        cut.service = 0;
-        cut_add(relax, &cut);
-    }
+    remember(relax, cut);
+    cut_row(relax, cut);
 }
 
 static int64_t rate_of(const struct plan_graph *graph, const struct plan_demand_set *set)
@@ -303,7 +325,8 @@ static void take_part(const struct plan_graph *graph, struct plan_demand_set *le
 }
 
 struct plan_probe {
-    uint32_t service, failure;
+    uint32_t service, failure, set_count;
+    struct plan_demand_set sets[SETS_MAX + 1];
     int64_t room[PLAN_NODES_MAX];
     bool is_lost[PLAN_NODES_MAX], is_reached[PLAN_NODES_MAX];
     int64_t limits[PLAN_DEMANDS_MAX * PLAN_NODES_MAX];
@@ -341,59 +364,144 @@ static bool probe_fill(const struct plan_relax *relax, struct plan_probe *probe)
     return takes;
 }
 
-static uint32_t separate(struct plan_relax *relax, struct plan_probe *probe)
+/* What <set> lacks after the probe's failure at the LP's solution; <cut> takes which nodes count by
+ * their y. */
+static double lack_of(const struct plan_relax *relax, const struct plan_probe *probe,
+                      const struct plan_demand_set *set, struct plan_cut *cut)
 {
     const struct plan_service *service = &relax->problem->services[probe->service];
-    struct plan_graph *graph = &relax->graphs[probe->service];
-    struct plan_routing *routing = &relax->routings[probe->service];
-    if (!probe_fill(relax, probe))
-        return 0;
+    const struct plan_graph *graph = &relax->graphs[probe->service];
+    const double *x = relax->solution.x;
+    *cut = (struct plan_cut){.service = probe->service, .failure = probe->failure, .demands = *set};
+    cut->rate = rate_of(graph, set);
+    double lack = REQUESTS(cut->rate);
+    for (uint32_t i = 0; i < service->node_count; i++) {
+        int64_t near = probe->is_lost[i] ? 0 : plan_cut_rate_near(graph, cut, i);
+        if (near == 0)
+            continue;
+        double opened = REQUESTS(near) * x[relax->first_open + service->node_first + i];
+        bool is_opened = has_open(relax, service->node_first + i) && opened < probe->value[i];
+        if (is_opened)
+            cut->opened[i / 64] |= UINT64_C(1) << (i % 64);
+        lack -= is_opened ? opened : probe->value[i];
+    }
+    for (uint32_t d = 0; d < service->demand_count; d++) {
+        uint32_t unmet = relax->unmet_columns[service->demand_first + d];
+        if (plan_demand_set_has(set, d) && unmet != PLAN_NONE)
+            lack -= x[unmet];
+    }
+    return lack;
+}
+
+static void set_limits(const struct plan_relax *relax, struct plan_probe *probe)
+{
+    const struct plan_graph *graph = &relax->graphs[probe->service];
+    uint32_t first = relax->problem->services[probe->service].node_first;
     for (uint32_t e = 0; e < graph->edge_count; e++) {
-        uint32_t v = service->node_first + graph->edge_nodes[e];
+        uint32_t v = first + graph->edge_nodes[e];
         double y = has_open(relax, v) ? relax->solution.x[relax->first_open + v] : 1;
         int64_t rate = graph->rates[graph->edge_demands[e]];
         probe->limits[e] = y < 1 ? (int64_t)((double)rate * (y > 0 ? y : 0)) + 1 : rate;
     }
-    routing->limits = probe->limits;
-    int64_t left = plan_route_all(graph, routing, probe->room, &relax->work);
-    if (left == 0)
-        return 0;
+}
+
+/* The sets of demands that cannot be routed after the probe's failure join its list. */
+static void find_sets(struct plan_relax *relax, struct plan_probe *probe, const int64_t *limits)
+{
+    struct plan_graph *graph = &relax->graphs[probe->service];
+    struct plan_routing *routing = &relax->routings[probe->service];
+    routing->limits = limits;
+    if (plan_route_all(graph, routing, probe->room, &relax->work) == 0)
+        return;
     struct plan_demand_set rest;
     plan_routing_cut(graph, routing, &rest, probe->is_reached);
-    uint32_t added = 0;
-    while ((rest.words[0] | rest.words[1]) && relax->cut_count < relax->cuts_max &&
-           plan_relax_has_room(relax, relax->column_count)) {
-        struct plan_cut cut = {.service = probe->service, .failure = probe->failure};
-        take_part(graph, &rest, probe->is_lost, &cut.demands);
-        cut.rate = rate_of(graph, &cut.demands);
-        double lacks = REQUESTS(cut.rate);
-        for (uint32_t i = 0; i < service->node_count; i++) {
-            int64_t near = plan_cut_rate_near(graph, &cut, i);
-            if (near == 0 || probe->is_lost[i])
-                continue;
-            double opened =
-                REQUESTS(near) * relax->solution.x[relax->first_open + service->node_first + i];
-            bool is_opened = has_open(relax, service->node_first + i) && opened < probe->value[i];
-            if (is_opened)
-                cut.opened[i / 64] |= UINT64_C(1) << (i % 64);
-            lacks -= is_opened ? opened : probe->value[i];
-        }
-        for (uint32_t d = 0; d < service->demand_count; d++) {
-            uint32_t unmet = relax->unmet_columns[service->demand_first + d];
-            if (plan_demand_set_has(&cut.demands, d) && unmet != PLAN_NONE)
-                lacks -= relax->solution.x[unmet];
-        }
-        if (lacks <= VIOLATION_MIN * REQUESTS(cut.rate))
+    while ((rest.words[0] | rest.words[1]) && probe->set_count < SETS_MAX) {
+        struct plan_demand_set *set = &probe->sets[probe->set_count];
+        take_part(graph, &rest, probe->is_lost, set);
+        uint32_t i = 0;
+        while (memcmp(&probe->sets[i], set, sizeof *set) != 0)
+            i++;
+        probe->set_count += i == probe->set_count;
+    }
+}
+
+void plan_relax_find_sets(struct plan_relax *relax, uint32_t service)
+{
+    static const double shares[] = {1.0, 0.97, 0.9, 0.8, 0.65, 0.5};
+    struct plan_probe *probe = relax->probe;
+    probe->service = service;
+    probe->set_count = 0;
+    for (uint32_t f = 0; f <= relax->problem->failure_count; f++) {
+        probe->failure = f == 0 ? PLAN_NONE : f - 1;
+        if (!probe_fill(relax, probe))
             continue;
-        cut_add(relax, &cut);
+        for (size_t i = 0; i < COUNT_OF(shares); i++) {
+            for (uint32_t v = 0; v < relax->graphs[service].node_count; v++)
+                probe->room[v] = (int64_t)(1e6 * shares[i] * probe->value[v]);
+            find_sets(relax, probe, NULL);
+        }
+    }
+    for (uint32_t i = 0; i < probe->set_count; i++) {
+        struct plan_cut cut = {.service = service, .failure = PLAN_NONE, .demands = probe->sets[i]};
+        cut.rate = rate_of(&relax->graphs[service], &cut.demands);
+        remember(relax, &cut);
+    }
+}
+
+/* Rows (3) that are violated: there are too many to have them all. */
+static uint32_t separate_open(struct plan_relax *relax, uint32_t service)
+{
+    const struct plan_service *own = &relax->problem->services[service];
+    const double *x = relax->solution.x;
+    uint32_t added = 0;
+    for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++) {
+        uint32_t v = relax->problem->columns[c].node;
+        double most = relax->upper_first[c];
+        if (x[c] <= most * x[relax->first_open + v] + 1e-6 * (1 + x[c]) || !has_open(relax, v) ||
+            !plan_relax_has_room(relax, 2))
+            continue;
+        plan_relax_row(relax, 0, PLAN_LP_INFINITY);
+        plan_relax_term(relax, relax->first_open + v, most);
+        plan_relax_term(relax, c, -1);
         added++;
+    }
+    return added;
+}
+
+/* A set that one failure violates is looked at with every other too: the loss of each region in
+ * turn is what the programme would try next. */
+static uint32_t separate(struct plan_relax *relax, uint32_t service)
+{
+    struct plan_probe *probe = relax->probe;
+    uint32_t added = separate_open(relax, service), failures = relax->problem->failure_count;
+    probe->service = service;
+    probe->set_count = 0;
+    set_limits(relax, probe);
+    for (uint32_t f = 0; f <= failures; f++) {
+        probe->failure = f == 0 ? PLAN_NONE : f - 1;
+        if (probe_fill(relax, probe))
+            find_sets(relax, probe, probe->limits);
+    }
+    for (uint32_t f = 0; f <= failures && probe->set_count > 0; f++) {
+        probe->failure = f == 0 ? PLAN_NONE : f - 1;
+        if (!probe_fill(relax, probe))
+            continue;
+        for (uint32_t i = 0; i < probe->set_count; i++) {
+            struct plan_cut cut;
+            if (lack_of(relax, probe, &probe->sets[i], &cut) <=
+                    VIOLATION_MIN * REQUESTS(cut.rate) ||
+                !plan_relax_has_room(relax, relax->column_count))
+                continue;
+            cut_add(relax, &cut);
+            added++;
+        }
     }
     return added;
 }
 
 /* The loop ---------------------------------------------------------------------------------- */
 
-static bool make_memory(struct plan_relax *relax, struct arena *arena)
+static bool make_memory(struct plan_relax *relax, uint32_t rows_max, struct arena *arena)
 {
     const struct plan_problem *problem = relax->problem;
     uint32_t column_max =
@@ -401,15 +509,16 @@ static bool make_memory(struct plan_relax *relax, struct arena *arena)
     uint32_t terms = 6 * problem->column_count + 5 * problem->node_count;
     for (uint32_t r = 0; r < problem->row_count; r++)
         terms += problem->rows[r].term_count;
-    relax->rows_max = 2 * problem->column_count + 4 * problem->node_count + problem->row_count +
-                      2 * relax->cuts_max;
-    relax->terms_max = terms + 3 * problem->column_count + 2 * relax->cuts_max * CUT_TERMS;
+    relax->rows_max =
+        2 * problem->column_count + 4 * problem->node_count + problem->row_count + rows_max;
+    relax->terms_max = terms + 3 * problem->column_count + rows_max * CUT_TERMS;
     relax->graphs = ARENA_ARRAY(arena, struct plan_graph, problem->service_count);
     relax->routings = ARENA_ARRAY(arena, struct plan_routing, problem->service_count);
     relax->unmet_columns = ARENA_ARRAY(arena, uint32_t, problem->demand_count);
     relax->lower = ARENA_ARRAY(arena, double, column_max);
     relax->upper = ARENA_ARRAY(arena, double, column_max);
     relax->cost = ARENA_ARRAY(arena, double, column_max);
+    relax->upper_first = ARENA_ARRAY(arena, double, problem->column_count);
     relax->is_odd = ARENA_ARRAY(arena, bool, problem->column_count);
     relax->starts = ARENA_ARRAY(arena, int32_t, relax->rows_max + column_max + 2);
     relax->cutter = arena_take(arena, plan_cutter_size());
@@ -465,14 +574,15 @@ static void single_cuts(struct plan_relax *relax)
 }
 
 enum err plan_relax_begin(struct plan_relax *relax, const struct plan_problem *problem,
-                          const struct plan_lp_api *api, uint32_t cuts_max, struct arena *arena)
+                          const struct plan_lp_api *api, uint32_t rows_max, struct arena *arena)
 {
-    *relax = (struct plan_relax){.problem = problem, .api = api, .cuts_max = cuts_max};
-    if (!make_memory(relax, arena))
+    *relax = (struct plan_relax){
+        .problem = problem, .api = api, .cuts_max = problem->service_count * SETS_KEPT};
+    if (!make_memory(relax, rows_max, arena))
         return ERR_MEMORY;
     make_columns(relax);
     make_rows(relax);
-    relax->first_cut = relax->rows.count;
+    relax->first_cut = relax->exported = relax->rows.count;
     single_cuts(relax);
     struct plan_lp_matrix empty = {.column_count = relax->column_count,
                                    .starts = relax->starts, /* all zero yet */
@@ -498,51 +608,26 @@ void plan_relax_end(struct plan_relax *relax)
 
 static uint32_t separate_all(struct plan_relax *relax)
 {
-    struct plan_probe *probe = relax->probe;
     uint32_t added = 0;
-    for (uint32_t s = 0; s < relax->problem->service_count; s++) {
-        probe->service = s;
-        probe->failure = PLAN_NONE;
-        added += separate(relax, probe);
-        for (uint32_t f = 0; f < relax->problem->failure_count; f++) {
-            probe->failure = f;
-            added += separate(relax, probe);
-        }
-    }
+    for (uint32_t s = 0; s < relax->problem->service_count; s++)
+        added += separate(relax, s);
     return added;
 }
 
-enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds, bool (*is_over)(void *),
-                          void *context)
-{
-    for (uint32_t round = 0;; round++) {
-        send_rows(relax);
-        relax->api->solve(relax->lp, ITERATIONS_MAX, &relax->solution);
-        relax->work += (uint64_t)relax->solution.iterations * WORK_OF_ITERATION;
-        if (relax->solution.status == PLAN_LP_INFEASIBLE)
-            return ERR_VALUE;
-        if (relax->solution.status != PLAN_LP_OPTIMAL)
-            return ERR_UNSUPPORTED;
-        if (round >= rounds || (is_over && is_over(context)))
-            return ERR_OK;
-        if (separate_all(relax) == 0)
-            return ERR_OK;
-    }
-}
-
-void plan_relax_purge(struct plan_relax *relax)
+/* Cuts that the solution does not lean on go. Rows that the library does not have yet stay. */
+static void purge_sent(struct plan_relax *relax)
 {
     struct plan_lp_rows *rows = &relax->rows;
     int32_t *gone = relax->starts, *starts = starts_of(relax);
     double *lower = (double *)(uintptr_t)rows->lower, *upper = (double *)(uintptr_t)rows->upper;
-    uint32_t count = 0, kept = relax->first_cut;
-    CHECK(relax->sent == rows->count && relax->solution.status == PLAN_LP_OPTIMAL);
+    uint32_t count = 0, kept = relax->first_cut, sent = relax->sent, exported = relax->exported;
     for (uint32_t r = relax->first_cut; r < rows->count; r++) {
         double value = 0;
-        for (int32_t i = rows->starts[r]; i < rows->starts[r + 1]; i++)
+        for (int32_t i = rows->starts[r]; r < sent && i < rows->starts[r + 1]; i++)
             value += rows->values[i] * relax->solution.x[rows->columns[i]];
-        if (value - rows->lower[r] > 1e-6 * (1 + __builtin_fabs(rows->lower[r]))) {
+        if (r < sent && value - rows->lower[r] > 1e-6 * (1 + __builtin_fabs(rows->lower[r]))) {
             gone[count++] = (int32_t)r;
+            exported -= r < relax->exported;
             continue;
         }
         int32_t from = rows->starts[r], size = rows->starts[r + 1] - from, to = starts[kept];
@@ -554,9 +639,48 @@ void plan_relax_purge(struct plan_relax *relax)
         upper[kept] = upper[r];
         starts[++kept] = to + size;
     }
-    rows->count = relax->sent = kept;
     if (count > 0)
         relax->api->delete_rows(relax->lp, count, gone);
+    rows->count = kept;
+    relax->sent = sent - count;
+    relax->exported = exported;
+}
+
+void plan_relax_purge(struct plan_relax *relax)
+{
+    CHECK(relax->sent == relax->rows.count && relax->solution.status == PLAN_LP_OPTIMAL);
+    purge_sent(relax);
+}
+
+enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds, double gain_min,
+                          bool (*is_over)(void *), void *context)
+{
+    double last = -PLAN_LP_INFINITY;
+    uint32_t stalled = 0, unpurged = 0;
+    for (uint32_t round = 0;; round++) {
+        send_rows(relax);
+        relax->api->solve(relax->lp, ITERATIONS_MAX, &relax->solution);
+        relax->work += (uint64_t)relax->solution.iterations * WORK_OF_ITERATION;
+        if (relax->solution.status == PLAN_LP_INFEASIBLE)
+            return ERR_VALUE;
+        if (relax->solution.status != PLAN_LP_OPTIMAL)
+            return ERR_UNSUPPORTED;
+        if (round >= rounds || (is_over && is_over(context)))
+            return ERR_OK;
+        double now = relax->solution.objective;
+        stalled = now - last > gain_min * __builtin_fabs(now) ? 0 : stalled + 1;
+        last = now;
+        if (stalled == STALLED_MAX)
+            return ERR_OK;
+        uint32_t added = separate_all(relax);
+        if (added == 0)
+            return ERR_OK;
+        unpurged += added;
+        if (unpurged > PURGE_EVERY) {
+            purge_sent(relax);
+            unpurged = 0;
+        }
+    }
 }
 
 double plan_relax_bound(const struct plan_relax *relax)

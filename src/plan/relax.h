@@ -42,34 +42,34 @@ struct plan_relax {
     double *lower, *upper, *cost; /* of each column */
     struct plan_lp_rows rows;     /* a copy of all that the library has */
     uint32_t rows_max, terms_max;
-    bool *is_odd;    /* of each column */
-    int32_t *starts; /* scratch */
+    double *upper_first; /* of each n, before any branching */
+    bool *is_odd;        /* of each column */
+    int32_t *starts;     /* scratch */
     struct plan_probe *probe;
     struct plan_cutter *cutter;
     double *scratch, *reduced; /* scratch, of each column */
-    struct plan_cut *cuts;
+    struct plan_cut *cuts;     /* of the sets of demands that were found last */
     uint32_t cut_count, cuts_max, rounding_count;
-    uint32_t sent; /* rows that the library has */
+    uint32_t sent;     /* rows that the library has */
+    uint32_t exported; /* rows below were given to another relaxation */
     struct plan_lp_solution solution;
     uint64_t work;
 };
 
-/* ERR_MEMORY: the arena is too small. plan_relax_end() frees what the library holds. */
+/* <rows_max>: room for cuts. ERR_MEMORY: the arena is too small. plan_relax_end() frees what the
+ * library holds. */
 MUST_USE enum err plan_relax_begin(struct plan_relax *relax, const struct plan_problem *problem,
-                                   const struct plan_lp_api *api, uint32_t cuts_max,
+                                   const struct plan_lp_api *api, uint32_t rows_max,
                                    struct arena *arena);
 void plan_relax_end(struct plan_relax *relax);
 
-/* Solves, adds the cuts that the solution violates, and so on until there are none or <rounds> are
- * over or <is_over> says so. ERR_VALUE: no plan exists (infeasible). */
-MUST_USE enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds,
+/* Solves, adds the cuts that the solution violates, and so on until there are none, or <rounds> are
+ * over, or the optimum rises by less than <gain_min> of itself twice, or <is_over> says so.
+ * ERR_VALUE: no plan exists (infeasible). */
+MUST_USE enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds, double gain_min,
                                    bool (*is_over)(void *), void *context);
 
 size_t plan_cutter_size(void);
-
-/* <relax> is of one service alone: the Hall cuts that <whole> found for it. */
-void plan_relax_take_cuts(struct plan_relax *relax, const struct plan_relax *whole,
-                          uint32_t service);
 
 bool plan_cut_opens(const struct plan_cut *cut, uint32_t node);
 
@@ -77,8 +77,15 @@ bool plan_cut_opens(const struct plan_cut *cut, uint32_t node);
 int64_t plan_cut_rate_near(const struct plan_graph *graph, const struct plan_cut *cut,
                            uint32_t node);
 
+/* Sets of demands that the last solution answers barely, with and without a failure, are remembered
+ * for rounding. */
+void plan_relax_find_sets(struct plan_relax *relax, uint32_t service);
+
 /* One round of rounding cuts (cut.c) at the last solution: the number of rows that were added. */
 uint32_t plan_relax_round_cuts(struct plan_relax *relax);
+
+/* Other sides for a row of the problem. */
+void plan_relax_rule(struct plan_relax *relax, uint32_t rule, double lower, double upper);
 
 /* For cut.c: a row of the programme, term by term, and whether there is room for another. */
 bool plan_relax_has_room(const struct plan_relax *relax, uint32_t terms);

@@ -11,20 +11,29 @@
 #include "base/span.h"
 #include "base/text.h"
 
-enum { PLAN_SHEET_VERSION = 1, PLAN_SHEET_REPLICAS_MAX = 65536, PLAN_SHEET_FLOWS_MAX = 262144 };
+enum {
+    PLAN_SHEET_VERSION = 1,
+    PLAN_SHEET_REPLICAS_MAX = 65536,
+    PLAN_SHEET_FLOWS_MAX = 262144,
+    PLAN_SHEET_RULES_MAX = 65536,
+    PLAN_SHEET_STEPS_MAX = 262144,
+    PLAN_SHEET_COUNT_MAX = 1000000, /* replicas of one row, machines of one replica */
+    PLAN_SHEET_BYTES_MAX = 128 << 20
+};
 
 struct plan_sheet_replica {
     struct span service, region, sku;
-    struct span market;      /* "on_demand" "spot" "reserved" "own" */
-    uint32_t count, running; /* wanted, and in the plan this one follows; not both 0 */
-    uint32_t machines;       /* of the sku for one replica, >= 1 */
-    double usd_h;            /* of one replica */
-    bool is_estimate;        /* its price */
+    struct span market;       /* "on_demand" "spot" "reserved" "own" */
+    uint32_t count, running;  /* wanted, and in the plan this one follows; not both 0 */
+    uint32_t machines;        /* of the sku for one replica, >= 1 */
+    uint32_t tensor_parallel; /* accelerators an engine; 0: not said */
+    double usd_h;             /* of one replica */
+    bool is_estimate;         /* its price */
 };
 
 struct plan_sheet_flow {
-    struct span service, zone, bucket, region;
-    double rate;  /* requests per second */
+    struct span service, zone, bucket, region, sku; /* zone: a group of clients */
+    double rate;                                    /* requests per second */
     double share; /* of this zone's and bucket's requests, 0 .. 1 */
     double latency_ms;
 };
@@ -45,6 +54,18 @@ struct plan_sheet_step {
     uint32_t count;   /* started or stopped; SHIFT: 0 */
 };
 
+/* Requests that are answered later than promised, as the percentile allows. */
+struct plan_sheet_miss {
+    struct span service, zone, bucket;
+    double share; /* of all requests of the service */
+    double latency_ms;
+};
+
+/* USD per hour; they sum to the cost. Zero in a sheet that was read. */
+struct plan_sheet_costs {
+    double machines, sites, egress, carbon, moves, unmet;
+};
+
 struct plan_sheet {
     struct span status;        /* "optimal" "feasible" "infeasible" */
     struct span stopped_by;    /* "gap" "work" "time" "done" */
@@ -53,18 +74,32 @@ struct plan_sheet {
     struct span world;         /* of the fleet file */
     uint64_t base_epoch;       /* of the state it was planned from: apply refuses another */
     double cost_usd_h, bound_usd_h, gap, seconds, carbon_kg_h, egress_usd_h;
-    struct plan_sheet_replica *replicas; /* by service, region, sku, market */
+    struct plan_sheet_replica *replicas; /* by service, region, sku, market, tensor_parallel */
     struct plan_sheet_flow *flows;
     struct plan_sheet_rule *rules;
     struct plan_sheet_step *steps;
-    uint32_t replica_count, flow_count, rule_count, step_count;
+    struct plan_sheet_miss *misses; /* none in a sheet that was read */
+    uint32_t replica_count, flow_count, rule_count, step_count, miss_count;
+    struct plan_sheet_costs costs;
 };
 
 /* One JSON object, keys in the order of docs/plan-file.md. */
 void plan_sheet_print(const struct plan_sheet *sheet, struct text *text);
 
 /* ERR_VALUE and <why> ("line 3: replicas[2].count: expected 0 .. 1000000, found -1"): refused
- * whole. */
+ * whole. ERR_MEMORY: the arena is too small. The keys read, each needed unless said otherwise:
+ *
+ *   version (1), base_epoch, and of struct plan_sheet by its names: status stopped_by build solver
+ *   catalogue ("" or 64 hex digits) world cost_usd_h bound_usd_h gap seconds carbon_kg_h
+ *   egress_usd_h (null is NAN but in seconds)
+ *   replicas[]: service region sku market count running machines usd_h estimate, and
+ *               tensor_parallel (may be left out)
+ *   flows[]:    service zone bucket (may be left out) region sku (may be left out) rate share
+ *               latency_ms
+ *   rules[]:    rule binding shadow_usd_h (null: not asked for)
+ *   steps[]:    wave action ("start" "shift" "stop") replica (index in replicas[]) count
+ *
+ * what_if, policies, missed and costs are passed over; any other key is a mistake. */
 MUST_USE enum err plan_sheet_read_io(struct span json, struct arena *arena,
                                      struct plan_sheet **ret_sheet, struct text *why);
 

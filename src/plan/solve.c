@@ -9,13 +9,22 @@
 #include "plan/tree.h"
 
 enum {
-    CUTS_MAX = 16384,
-    ROUNDS_MAX = 60,
-    JOINT_ROUNDS = 2,
+    ROWS_MAX = 16384,
+    PRICE_ROUNDS = 8,
+    ROUNDING_ROUNDS = 3,
     LEAVES_A_TURN = 16,
     ATTEMPTS = 8,
+    POLISH_LEAVES = 40,
+    STALE_MAX = 40,
+    TURNS_TO_PLACE = 12, /* of a tree, for a first plan */
     TRIES = 8
 };
+
+/* A plan whose cost is this near to the bound is optimal: trees leave what is not worth a branch.
+ */
+#define PROVEN_WITHIN 1e-6
+/* The services' bounds together are this near to the whole's: their prices are good. */
+#define PRICES_WITHIN 3e-4
 
 struct search {
     const struct plan_problem *problem;
@@ -23,13 +32,17 @@ struct search {
     const struct plan_answer *warm;
     struct plan_relax relax;
     struct plan_place place;
-    struct plan_tree *trees;
-    double *prices;      /* of the rows */
-    double priced_usd_h; /* sum of prices x sides */
-    uint32_t *order;     /* of services */
-    uint32_t *best;      /* counts of the best plan */
-    double *values;      /* of the relaxation's columns n */
-    double best_usd_h;   /* INFINITY: none yet */
+    struct plan_tree *trees;  /* of each service, at prices: for the bound */
+    struct plan_tree *exacts; /* at list prices, on what the others leave: for the plan */
+    uint32_t change;          /* how often polishing changed the plan */
+    uint32_t *polished;       /* the change that each service was polished after */
+    double *prices;           /* of the rows */
+    double priced_usd_h;      /* sum of prices x sides */
+    uint32_t *order;          /* of services */
+    uint32_t *best;           /* counts of the best plan */
+    double *unmet;            /* share of each demand that the relaxation leaves */
+    double *values;           /* of the relaxation's columns n */
+    double best_usd_h;        /* INFINITY: none yet */
     double bound_usd_h;
 };
 
@@ -38,6 +51,11 @@ static bool is_over(struct search *search)
     const struct plan_limits *limits = search->limits;
     return (limits->work > 0 && search->relax.work + search->place.work >= limits->work) ||
            (limits->is_over && limits->is_over(limits->context));
+}
+
+static bool search_is_over(void *context)
+{
+    return is_over(context);
 }
 
 static bool is_good_enough(const struct search *search)
@@ -49,7 +67,7 @@ static double cost_of(const struct search *search)
 {
     double cost = 0;
     for (uint32_t s = 0; s < search->problem->service_count; s++)
-        cost += search->place.services[s].cost_usd_h;
+        cost += search->place.services[s].cost_usd_h + search->place.services[s].egress_usd_h;
     return cost;
 }
 
@@ -78,9 +96,7 @@ static bool construct(struct search *search, double theta)
                              attempt ? 0 : theta);
         for (uint32_t i = 0; i < service_count && failed == PLAN_NONE; i++) {
             uint32_t s = search->order[i];
-            if (plan_place_repair(&search->place, s, attempt ? 0.2 : 0))
-                plan_place_drop(&search->place, s);
-            else
+            if (!plan_place_settle(&search->place, s, attempt ? 0.2 : 0))
                 failed = i;
         }
         if (failed == PLAN_NONE)
@@ -92,11 +108,60 @@ static bool construct(struct search *search, double theta)
     return false;
 }
 
+/* What the relaxation takes of the common rows for <service>, kept free for it, or given to it. */
+static void reserve(struct search *search, uint32_t service, double sign)
+{
+    const struct plan_problem *problem = search->problem;
+    const struct plan_service *own = &problem->services[service];
+    for (uint32_t r = 0; r < problem->row_count; r++)
+        for (uint32_t i = 0; i < problem->rows[r].term_count; i++) {
+            const struct plan_term *term = &problem->rows[r].terms[i];
+            if (term->column >= own->column_first &&
+                term->column < own->column_first + own->column_count &&
+                !search->place.is_own_row[r])
+                search->place.activities[r] += sign * term->factor * search->values[term->column];
+        }
+}
+
+/* Service after service by branch and bound, within what the relaxation gives it; the harder way,
+ * where rules are tight. */
+static bool construct_by_trees(struct search *search)
+{
+    const struct plan_problem *problem = search->problem;
+    struct plan_place *place = &search->place;
+    uint32_t placed = 0;
+    for (uint32_t c = 0; c < problem->column_count; c++)
+        plan_place_set(place, c, problem->columns[c].count_min);
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        reserve(search, s, 1);
+    for (; placed < problem->service_count && !is_over(search); placed++) {
+        uint32_t s = search->order[placed];
+        reserve(search, s, -1);
+        place->services[s].is_unplaced = true;
+        plan_tree_restart(&search->exacts[s], place);
+        for (uint32_t turn = 0; turn < TURNS_TO_PLACE && place->services[s].is_unplaced; turn++)
+            plan_tree_grow(&search->exacts[s], place, LEAVES_A_TURN, search_is_over, search);
+        if (place->services[s].is_unplaced)
+            break;
+    }
+    for (uint32_t i = placed + 1; i < problem->service_count; i++)
+        reserve(search, search->order[i], -1);
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        place->services[s].is_unplaced = false;
+    if (placed == problem->service_count)
+        return true;
+    uint32_t first = search->order[placed];
+    memmove(search->order + 1, search->order, placed * sizeof *search->order);
+    search->order[0] = first;
+    return false;
+}
+
 /* Prices of the common rows from the relaxation; a wrong sign is taken for none. */
 static void set_prices(struct search *search)
 {
     const struct plan_relax *relax = &search->relax;
     const struct plan_problem *problem = search->problem;
+    search->priced_usd_h = 0;
     for (uint32_t r = 0; r < problem->row_count; r++) {
         double price = relax->solution.duals[relax->first_rule + r];
         double side = price > 0 ? problem->rows[r].lower : problem->rows[r].upper;
@@ -139,81 +204,70 @@ static uint32_t next_tree(const struct search *search)
 static bool mend(struct search *search, const uint32_t *counts)
 {
     const struct plan_problem *problem = search->problem;
-    for (uint32_t c = 0; c < problem->column_count; c++)
-        search->values[c] = counts[c];
-    for (uint32_t s = 0; s < problem->service_count; s++)
-        plan_place_round(&search->place, s, search->values + problem->services[s].column_first, 0);
-    for (uint32_t s = 0; s < problem->service_count; s++) {
-        if (!plan_place_repair(&search->place, s, 0))
-            return false;
-        plan_place_drop(&search->place, s);
+    for (uint32_t c = 0; c < problem->column_count; c++) {
+        const struct plan_column *column = &problem->columns[c];
+        uint32_t count = counts[c] < column->count_max ? counts[c] : column->count_max;
+        plan_place_set(&search->place, c, count > column->count_min ? count : column->count_min);
     }
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        if (!plan_place_settle(&search->place, s, 0))
+            return false;
     return true;
 }
 
-static bool search_is_over(void *context)
+/* The best plan of one service at list prices, on what the others leave of the common rows. */
+static void polish(struct search *search, uint32_t service)
 {
-    return is_over(context);
+    struct plan_tree *tree = &search->exacts[service];
+    const struct plan_place_service *state = &search->place.services[service];
+    double before = state->cost_usd_h + state->egress_usd_h;
+    plan_tree_restart(tree, &search->place);
+    plan_tree_grow(tree, &search->place, POLISH_LEAVES, search_is_over, search);
+    if (state->cost_usd_h + state->egress_usd_h < before)
+        search->change++;
+    search->polished[service] = search->change;
 }
 
-static enum err improve(struct search *search, struct arena *arena)
+static void improve(struct search *search)
 {
-    set_prices(search);
-    search->trees = ARENA_ARRAY(arena, struct plan_tree, search->problem->service_count);
-    if (!search->trees)
-        return ERR_MEMORY;
-    for (uint32_t s = 0; s < search->problem->service_count; s++) {
-        enum err err = plan_tree_begin(&search->trees[s], &search->relax, s, search->prices, arena);
-        if (err)
-            return err;
+    uint32_t service_count = search->problem->service_count, stale = 0, turn = 0;
+    for (uint32_t s = 0; s < service_count; s++) {
         plan_tree_grow(&search->trees[s], &search->place, 1, search_is_over, search);
-        plan_place_search(&search->place, s, TRIES);
+        plan_tree_take_cuts(&search->exacts[s], &search->trees[s]);
+        polish(search, s);
     }
     add_up_bound(search);
     keep_best(search);
-    while (!is_over(search) && !is_good_enough(search)) {
-        uint32_t s = next_tree(search);
-        if (s == PLAN_NONE)
-            break;
-        plan_tree_grow(&search->trees[s], &search->place, LEAVES_A_TURN, search_is_over, search);
-        plan_place_search(&search->place, s, TRIES / 1);
+    while (!is_over(search) && !is_good_enough(search) && stale < STALE_MAX * service_count) {
+        uint32_t s = next_tree(search), p = turn++ % service_count;
+        if (s != PLAN_NONE)
+            plan_tree_grow(&search->trees[s], &search->place, LEAVES_A_TURN, search_is_over,
+                           search);
+        double best = search->best_usd_h;
+        if (search->polished[p] != search->change)
+            polish(search, p);
+        else
+            plan_place_search(&search->place, p, TRIES);
+        uint32_t other = (uint32_t)rng_below(&search->place.rng, service_count);
+        if (other != p && plan_place_search_two(&search->place, p, other))
+            search->change++;
         keep_best(search);
         add_up_bound(search);
+        stale = s != PLAN_NONE || search->best_usd_h < best ? 0 : stale + 1;
     }
-    return ERR_OK;
 }
 
-/* The cheapest way to answer all demands: nodes give their room in the order of their egress price,
- * and augmenting keeps what the earlier ones give (the loads form a polymatroid: greedy is right).
- */
-static void route(struct search *search, uint32_t service, struct plan_answer *answer)
+static void add_flows(struct search *search, uint32_t service, struct plan_answer *answer)
 {
-    const struct plan_problem *problem = search->problem;
-    const struct plan_service *own = &problem->services[service];
-    struct plan_place_service *state = &search->place.services[service];
-    const struct plan_graph *graph = &state->graph;
-    bool is_given[PLAN_NODES_MAX] = {false};
-    memset(search->place.rooms, 0, own->node_count * sizeof *search->place.rooms);
-    int64_t left = plan_route_all(graph, &state->routing, search->place.rooms, &search->place.work);
-    for (uint32_t n = 0; n < own->node_count && left > 0; n++) {
-        uint32_t next = PLAN_NONE;
-        for (uint32_t i = 0; i < own->node_count; i++)
-            if (!is_given[i] &&
-                (next == PLAN_NONE || problem->nodes[own->node_first + i].egress_usd <
-                                          problem->nodes[own->node_first + next].egress_usd))
-                next = i;
-        is_given[next] = true;
-        state->routing.room[next] =
-            plan_capacity(search->place.speeds[own->node_first + next], own->share_ppm);
-        left = plan_route_more(graph, &state->routing, &search->place.work);
-    }
-    CHECK(left == 0);
+    const struct plan_service *own = &search->problem->services[service];
+    const struct plan_graph *graph = &search->place.services[service].graph;
+    plan_place_route(&search->place, service);
     for (uint32_t e = 0; e < graph->edge_count; e++)
-        if (state->routing.flows[e] > 0)
+        if (search->place.services[service].routing.flows[e] > 0)
             answer->flows[answer->flow_count++] =
                 (struct plan_flow){.demand = own->demand_first + graph->edge_demands[e],
                                    .node = own->node_first + graph->edge_nodes[e],
-                                   .rate = state->routing.flows[e]};
+                                   .rate = search->place.services[service].routing.flows[e]};
 }
 
 static double total_cost(const struct plan_problem *problem, const struct plan_answer *answer)
@@ -232,10 +286,38 @@ static double total_cost(const struct plan_problem *problem, const struct plan_a
         }
         cost += is_open ? node->open_usd_h : 0;
     }
-    for (uint32_t i = 0; i < answer->flow_count; i++)
+    for (uint32_t d = 0; d < problem->demand_count; d++)
+        cost += problem->demands[d].unmet_usd < PLAN_LP_INFINITY
+                    ? 3600e-6 * (double)problem->demands[d].rate * problem->demands[d].unmet_usd
+                    : 0;
+    for (uint32_t i = 0; i < answer->flow_count; i++) {
+        double unmet_usd = problem->demands[answer->flows[i].demand].unmet_usd;
+        cost -=
+            unmet_usd < PLAN_LP_INFINITY ? 3600e-6 * (double)answer->flows[i].rate * unmet_usd : 0;
         cost += 3600e-6 * (double)answer->flows[i].rate *
                 problem->nodes[answer->flows[i].node].egress_usd;
+    }
     return cost;
+}
+
+/* Then what the replicas that are there can answer all the same. */
+static void answer_more(struct search *search)
+{
+    const struct plan_problem *problem = search->problem;
+    for (uint32_t d = 0; d < problem->demand_count; d++) {
+        if (search->relax.unmet_columns[d] == PLAN_NONE)
+            continue;
+        int64_t low = plan_place_answered(&search->place, d), high = problem->demands[d].rate;
+        while (low < high) {
+            int64_t middle = high - (high - low) / 2;
+            plan_place_answer(&search->place, d, middle);
+            if (plan_place_holds(&search->place, problem->demands[d].service))
+                low = middle;
+            else
+                high = middle - 1;
+        }
+        plan_place_answer(&search->place, d, low);
+    }
 }
 
 static bool make_answer(struct search *search, struct arena *arena, struct plan_answer *ret_answer)
@@ -250,46 +332,120 @@ static bool make_answer(struct search *search, struct arena *arena, struct plan_
         return false;
     for (uint32_t c = 0; c < problem->column_count; c++)
         plan_place_set(&search->place, c, search->best[c]);
+    answer_more(search);
     for (uint32_t s = 0; s < problem->service_count; s++)
-        route(search, s, ret_answer);
+        add_flows(search, s, ret_answer);
     ret_answer->cost_usd_h = total_cost(problem, ret_answer);
     return true;
 }
 
-/* The relaxation with all its Hall cuts and a few rounding ones; ERR_VALUE: no plan exists. */
-static enum err relax(struct search *search, double *ret_root_usd_h)
+static enum err begin(struct search *search, const struct plan_lp_api *lp, struct arena *arena)
 {
-    for (uint32_t round = 0;; round++) {
-        enum err err = plan_relax_close(&search->relax, ROUNDS_MAX, search->limits->is_over,
-                                        search->limits->context);
+    const struct plan_problem *problem = search->problem;
+    search->trees = ARENA_ARRAY(arena, struct plan_tree, problem->service_count);
+    search->exacts = ARENA_ARRAY(arena, struct plan_tree, problem->service_count);
+    search->polished = ARENA_ARRAY(arena, uint32_t, problem->service_count);
+    if (arena->is_overflown)
+        return ERR_MEMORY;
+    for (uint32_t s = 0; s < problem->service_count; s++) {
+        enum err err = plan_tree_begin(&search->trees[s], problem, lp, s, false, arena);
+        if (!err)
+            err = plan_tree_begin(&search->exacts[s], problem, lp, s, true, arena);
         if (err)
             return err;
-        double bound = plan_relax_bound(&search->relax);
-        if (round == 0)
-            *ret_root_usd_h = search->bound_usd_h = bound;
-        if (bound > search->bound_usd_h)
-            search->bound_usd_h = bound;
-        if (round == JOINT_ROUNDS || is_over(search) || plan_relax_round_cuts(&search->relax) == 0)
-            return ERR_OK;
     }
+    return plan_relax_begin(&search->relax, problem, lp, ROWS_MAX, arena);
+}
+
+/* Each service's relaxation at the prices there are; its cuts go to the whole's. */
+static enum err close_services(struct search *search, bool rounds_cuts, uint32_t *ret_new)
+{
+    *ret_new = 0;
+    for (uint32_t s = 0; s < search->problem->service_count; s++) {
+        struct plan_tree *tree = &search->trees[s];
+        plan_tree_price(tree, search->prices);
+        enum err err = plan_tree_close(tree, rounds_cuts, search_is_over, search);
+        if (err)
+            return err;
+        *ret_new += plan_tree_export(tree, &search->relax);
+    }
+    add_up_bound(search);
+    return ERR_OK;
+}
+
+static void note_unmet(struct search *search)
+{
+    for (uint32_t d = 0; d < search->problem->demand_count; d++) {
+        uint32_t column = search->relax.unmet_columns[d];
+        double rate = 1e-6 * (double)search->problem->demands[d].rate;
+        double unmet = column == PLAN_NONE ? 0 : search->relax.solution.x[column] / rate;
+        search->unmet[d] = unmet < 1e-9 ? 0 : unmet > 1 ? 1 : unmet;
+    }
+}
+
+/* Prices of the common rows: the whole's relaxation gives them, the services answer with the cuts
+ * that they violate there, until they violate none. Each service's cuts are found in a programme
+ * of its own, which is small: a tenth of the time of finding them in the whole's. ERR_VALUE: no
+ * plan exists. */
+static enum err find_prices(struct search *search, double *ret_root_usd_h)
+{
+    uint32_t rounding = 0;
+    for (uint32_t round = 0;; round++) {
+        uint32_t added;
+        enum err err = close_services(search, rounding > 0, &added);
+        double bound = search->bound_usd_h;
+        if (rounding == 0)
+            *ret_root_usd_h = bound;
+        if (err || is_over(search) || (added == 0 && rounding == ROUNDING_ROUNDS))
+            return err;
+        err = plan_relax_close(&search->relax, 0, 0, NULL, NULL);
+        if (err)
+            return err;
+        double whole = plan_relax_bound(&search->relax);
+        memcpy(search->values, search->relax.solution.x,
+               search->problem->column_count * sizeof *search->values);
+        note_unmet(search);
+        if (whole > search->bound_usd_h)
+            search->bound_usd_h = whole;
+        bool is_near = whole - bound <= PRICES_WITHIN * whole || round == PRICE_ROUNDS;
+        if (rounding > 0 || is_near)
+            rounding++;
+        if (rounding > ROUNDING_ROUNDS)
+            return ERR_OK;
+        set_prices(search);
+        plan_relax_purge(&search->relax);
+    }
+}
+
+/* Demands that may stay unanswered: as much of them as the relaxation leaves. */
+static void leave_unmet(struct search *search)
+{
+    const struct plan_problem *problem = search->problem;
+    for (uint32_t d = 0; d < problem->demand_count; d++)
+        if (search->relax.unmet_columns[d] != PLAN_NONE)
+            plan_place_answer(&search->place, d,
+                              (int64_t)((1 - search->unmet[d]) * (double)problem->demands[d].rate));
 }
 
 static enum err find(struct search *search, struct arena *arena, struct plan_result *ret_result)
 {
     const struct plan_problem *problem = search->problem;
-    enum err err = relax(search, &ret_result->root_usd_h);
+    enum err err = find_prices(search, &ret_result->root_usd_h);
     if (err == ERR_VALUE) {
         ret_result->status = PLAN_INFEASIBLE;
         return ERR_OK;
     }
     if (err)
         return err;
-    static const double thetas[] = {0.0, 0.3, 0.6, 0.9};
+    leave_unmet(search);
     if (search->warm && mend(search, search->warm->counts))
         keep_best(search);
-    memcpy(search->values, search->relax.solution.x, problem->column_count * sizeof(double));
+    static const double thetas[] = {0.0, 0.3, 0.6, 0.9};
     for (size_t i = 0; i < COUNT_OF(thetas); i++)
         if (construct(search, thetas[i]))
+            keep_best(search);
+    for (uint32_t i = 0; isinf(search->best_usd_h) && i < ATTEMPTS && !is_over(search); i++)
+        if (construct_by_trees(search))
             keep_best(search);
     if (isinf(search->best_usd_h)) {
         ret_result->status = PLAN_NOTHING_FOUND;
@@ -297,13 +453,14 @@ static enum err find(struct search *search, struct arena *arena, struct plan_res
     }
     for (uint32_t c = 0; c < problem->column_count; c++)
         plan_place_set(&search->place, c, search->best[c]);
-    err = improve(search, arena);
-    if (err)
-        return err;
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        CHECK(plan_place_settle(&search->place, s, 0));
+    improve(search);
     if (!make_answer(search, arena, &ret_result->answer))
         return ERR_MEMORY;
     double cost = ret_result->answer.cost_usd_h;
-    ret_result->status = search->bound_usd_h >= cost * (1 - 1e-9) ? PLAN_OPTIMAL : PLAN_FEASIBLE;
+    ret_result->status =
+        search->bound_usd_h >= cost * (1 - PROVEN_WITHIN) ? PLAN_OPTIMAL : PLAN_FEASIBLE;
     return ERR_OK;
 }
 
@@ -322,22 +479,24 @@ enum err plan_solve(const struct plan_problem *problem, const struct plan_lp_api
                               .best = ARENA_ARRAY(arena, uint32_t, problem->column_count),
                               .values = ARENA_ARRAY(arena, double, problem->column_count),
                               .prices = ARENA_ARRAY(arena, double, problem->row_count),
+                              .unmet = ARENA_ARRAY(arena, double, problem->demand_count),
                               .best_usd_h = INFINITY};
     if (arena->is_overflown || !plan_place_init(&search->place, problem, arena))
         return ERR_MEMORY;
     rng_init(&search->place.rng, 1);
     for (uint32_t s = 0; s < problem->service_count; s++)
         search->order[s] = s;
-    enum err err = plan_relax_begin(&search->relax, problem, lp, CUTS_MAX, arena);
+    enum err err = begin(search, lp, arena);
     if (!err)
         err = find(search, arena, &result);
     result.bound_usd_h = search->bound_usd_h;
     result.cuts = search->relax.cut_count;
     result.work = search->relax.work + search->place.work;
     plan_relax_end(&search->relax);
-    for (uint32_t s = 0; search->trees && s < problem->service_count; s++) {
+    for (uint32_t s = 0; search->exacts && s < problem->service_count; s++) {
         result.nodes += search->trees[s].solved;
         plan_tree_end(&search->trees[s]);
+        plan_tree_end(&search->exacts[s]);
     }
     if (err)
         text_add(why, "the plan could not be computed: %s", err_text(err));

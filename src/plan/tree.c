@@ -5,47 +5,61 @@
 
 #include "base/check.h"
 
-enum { CUTS_OF_A_TREE = 1536, ROUNDS_AT_ROOT = 3, CLOSE_ROUNDS = 60, ROUND_EVERY = 8 };
+enum { ROWS_OF_A_TREE = 3072, ROUNDS_AT_ROOT = 20, CLOSE_ROUNDS = 60, ROUND_EVERY = 8 };
 
 #define WHOLE_WITHIN 1e-6 /* a value this near to a whole number is one */
+/* Cuts are looked for as long as they raise the bound by these shares: for prices, and at a root.
+ */
+#define PRICE_GAIN   3e-4
+#define ROOT_GAIN    5e-5
 #define WORTH        1e-7 /* share of the cost that a leaf must promise to save */
 
 /* The part ---------------------------------------------------------------------------------- */
 
-static bool make_rows(struct plan_tree *tree, const struct plan_problem *whole, struct arena *arena)
+/* Rows of the service alone stay; of the others, with <is_whole>, its part of them. */
+static bool make_rows(struct plan_tree *tree, const struct plan_problem *whole, bool is_whole,
+                      struct arena *arena)
 {
+    const struct plan_service *own = &whole->services[tree->service];
     struct plan_row *rows = ARENA_ARRAY(arena, struct plan_row, whole->row_count);
+    tree->row_of = ARENA_ARRAY(arena, uint32_t, whole->row_count);
     uint32_t count = 0;
-    for (uint32_t r = 0; rows && r < whole->row_count; r++) {
+    for (uint32_t r = 0; !arena->is_overflown && r < whole->row_count; r++) {
         const struct plan_row *row = &whole->rows[r];
-        uint32_t first = row->term_count > 0 ? row->terms[0].column : 0;
-        if (!plan_row_is_of_one_service(whole, row) ||
-            whole->nodes[whole->columns[first].node].service != tree->service)
+        if (!is_whole && !plan_row_is_of_one_service(whole, row))
             continue;
         struct plan_term *terms = ARENA_ARRAY(arena, struct plan_term, row->term_count);
+        uint32_t term_count = 0;
         for (uint32_t i = 0; terms && i < row->term_count; i++)
-            terms[i] =
-                (struct plan_term){row->terms[i].column - tree->column_first, row->terms[i].factor};
+            if (row->terms[i].column >= own->column_first &&
+                row->terms[i].column < own->column_first + own->column_count)
+                terms[term_count++] = (struct plan_term){row->terms[i].column - own->column_first,
+                                                         row->terms[i].factor};
+        if (term_count == 0)
+            continue;
         rows[count] = *row;
-        rows[count++].terms = terms;
+        rows[count].terms = terms;
+        rows[count].term_count = term_count;
+        tree->row_of[count++] = r;
     }
     tree->part.rows = rows;
     tree->part.row_count = count;
     return !arena->is_overflown;
 }
 
-static bool make_part(struct plan_tree *tree, const struct plan_problem *whole,
-                      const double *prices, struct arena *arena)
+static bool make_part(struct plan_tree *tree, const struct plan_problem *whole, bool is_whole,
+                      struct arena *arena)
 {
     const struct plan_service *own = &whole->services[tree->service];
     struct plan_service *service = ARENA_NEW(arena, struct plan_service);
     struct plan_node *nodes = ARENA_ARRAY(arena, struct plan_node, own->node_count);
-    struct plan_column *columns = ARENA_ARRAY(arena, struct plan_column, own->column_count);
     struct plan_demand *demands = ARENA_ARRAY(arena, struct plan_demand, own->demand_count);
+    tree->columns = ARENA_ARRAY(arena, struct plan_column, own->column_count);
     if (arena->is_overflown)
         return false;
     memcpy(nodes, whole->nodes + own->node_first, own->node_count * sizeof *nodes);
-    memcpy(columns, whole->columns + own->column_first, own->column_count * sizeof *columns);
+    memcpy(tree->columns, whole->columns + own->column_first,
+           own->column_count * sizeof *tree->columns);
     memcpy(demands, whole->demands + own->demand_first, own->demand_count * sizeof *demands);
     *service = *own;
     service->node_first = service->column_first = service->demand_first = 0;
@@ -54,14 +68,7 @@ static bool make_part(struct plan_tree *tree, const struct plan_problem *whole,
         nodes[v].column_first -= own->column_first;
     }
     for (uint32_t c = 0; c < own->column_count; c++)
-        columns[c].node -= own->node_first;
-    for (uint32_t r = 0; r < whole->row_count; r++)
-        for (uint32_t i = 0; prices[r] != 0 && i < whole->rows[r].term_count; i++) {
-            const struct plan_term *term = &whole->rows[r].terms[i];
-            if (term->column >= own->column_first &&
-                term->column < own->column_first + own->column_count)
-                columns[term->column - own->column_first].cost_usd_h -= prices[r] * term->factor;
-        }
+        tree->columns[c].node -= own->node_first;
     for (uint32_t d = 0; d < own->demand_count; d++) {
         uint32_t *near = ARENA_ARRAY(arena, uint32_t, demands[d].node_count);
         for (uint32_t i = 0; near && i < demands[d].node_count; i++)
@@ -76,24 +83,42 @@ static bool make_part(struct plan_tree *tree, const struct plan_problem *whole,
     tree->part.demand_count = own->demand_count;
     tree->part.services = service;
     tree->part.nodes = nodes;
-    tree->part.columns = columns;
+    tree->part.columns = tree->columns;
     tree->part.demands = demands;
-    return make_rows(tree, whole, arena);
+    return make_rows(tree, whole, is_whole, arena);
 }
 
-enum err plan_tree_begin(struct plan_tree *tree, const struct plan_relax *whole, uint32_t service,
-                         const double *prices, struct arena *arena)
+static uint32_t demand_of(const struct plan_relax *relax, uint32_t column)
 {
-    *tree = (struct plan_tree){.service = service,
-                               .column_first = whole->problem->services[service].column_first,
-                               .best_usd_h = INFINITY,
-                               .closed_usd_h = INFINITY,
-                               .tight_usd_h = INFINITY,
-                               .root_usd_h = -INFINITY,
-                               .bound_usd_h = -INFINITY};
-    if (!make_part(tree, whole->problem, prices, arena))
+    uint32_t d = 0;
+    while (relax->unmet_columns[d] != column)
+        d++;
+    return d;
+}
+
+/* Nothing is known but the root. */
+static void plant(struct plan_tree *tree)
+{
+    uint32_t count = tree->relax.column_count;
+    memcpy(tree->root_lower, tree->first_lower, count * sizeof(double));
+    memcpy(tree->root_upper, tree->first_upper, count * sizeof(double));
+    tree->leaves[0] = (struct plan_leaf){.parent = PLAN_NONE, .bound = -INFINITY};
+    tree->leaf_count = tree->heap_count = 1;
+    tree->heap[0] = 0;
+    tree->best_usd_h = tree->closed_usd_h = tree->tight_usd_h = INFINITY;
+    tree->root_usd_h = tree->bound_usd_h = -INFINITY;
+    tree->is_done = false;
+}
+
+enum err plan_tree_begin(struct plan_tree *tree, const struct plan_problem *whole,
+                         const struct plan_lp_api *api, uint32_t service, bool is_whole,
+                         struct arena *arena)
+{
+    *tree = (struct plan_tree){
+        .whole = whole, .service = service, .column_first = whole->services[service].column_first};
+    if (!make_part(tree, whole, is_whole, arena))
         return ERR_MEMORY;
-    enum err err = plan_relax_begin(&tree->relax, &tree->part, whole->api, CUTS_OF_A_TREE, arena);
+    enum err err = plan_relax_begin(&tree->relax, &tree->part, api, ROWS_OF_A_TREE, arena);
     if (err)
         return err;
     uint32_t count = tree->relax.column_count;
@@ -108,12 +133,97 @@ enum err plan_tree_begin(struct plan_tree *tree, const struct plan_relax *whole,
     tree->heap = ARENA_ARRAY(arena, uint32_t, TREE_LEAVES_MAX);
     if (arena->is_overflown)
         return ERR_MEMORY;
-    memcpy(tree->root_lower, tree->relax.lower, count * sizeof(double));
-    memcpy(tree->root_upper, tree->relax.upper, count * sizeof(double));
-    plan_relax_take_cuts(&tree->relax, whole, service);
-    tree->leaves[0] = (struct plan_leaf){.parent = PLAN_NONE, .bound = -INFINITY};
-    tree->leaf_count = tree->heap_count = 1;
+    tree->first_lower = ARENA_ARRAY(arena, double, count);
+    tree->first_upper = ARENA_ARRAY(arena, double, count);
+    if (arena->is_overflown)
+        return ERR_MEMORY;
+    memcpy(tree->first_lower, tree->relax.lower, count * sizeof(double));
+    memcpy(tree->first_upper, tree->relax.upper, count * sizeof(double));
+    plant(tree);
     return ERR_OK;
+}
+
+void plan_tree_take_cuts(struct plan_tree *tree, const struct plan_tree *from)
+{
+    for (uint32_t r = from->relax.first_cut; r < from->relax.rows.count; r++) {
+        const struct plan_lp_rows *rows = &from->relax.rows;
+        if (!plan_relax_has_room(&tree->relax, (uint32_t)(rows->starts[r + 1] - rows->starts[r])))
+            return;
+        plan_relax_row(&tree->relax, rows->lower[r], rows->upper[r]);
+        for (int32_t i = rows->starts[r]; i < rows->starts[r + 1]; i++)
+            plan_relax_term(&tree->relax, (uint32_t)rows->columns[i], rows->values[i]);
+    }
+}
+
+void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place)
+{
+    plant(tree);
+    for (uint32_t i = 0; i < tree->part.row_count; i++) {
+        const struct plan_row *row = &tree->whole->rows[tree->row_of[i]];
+        double others = place->activities[tree->row_of[i]] -
+                        plan_place_used(place, tree->service, tree->row_of[i]);
+        plan_relax_rule(&tree->relax, i, row->lower - others, row->upper - others);
+    }
+}
+
+void plan_tree_price(struct plan_tree *tree, const double *prices)
+{
+    const struct plan_problem *whole = tree->whole;
+    uint32_t first = tree->column_first, end = first + tree->part.column_count;
+    CHECK(tree->solved == 0);
+    for (uint32_t c = first; c < end; c++)
+        tree->columns[c - first].cost_usd_h = whole->columns[c].cost_usd_h;
+    for (uint32_t r = 0; r < whole->row_count; r++)
+        for (uint32_t i = 0; prices[r] != 0 && i < whole->rows[r].term_count; i++) {
+            const struct plan_term *term = &whole->rows[r].terms[i];
+            if (term->column >= first && term->column < end)
+                tree->columns[term->column - first].cost_usd_h -= prices[r] * term->factor;
+        }
+    for (uint32_t c = 0; c < end - first; c++) {
+        if (tree->relax.cost[c] == tree->columns[c].cost_usd_h)
+            continue;
+        tree->relax.cost[c] = tree->columns[c].cost_usd_h;
+        tree->relax.api->set_cost(tree->relax.lp, c, tree->relax.cost[c]);
+    }
+}
+
+enum err plan_tree_close(struct plan_tree *tree, bool rounds_cuts, bool (*is_over)(void *),
+                         void *context)
+{
+    enum err err = plan_relax_close(&tree->relax, CLOSE_ROUNDS, PRICE_GAIN, is_over, context);
+    if (!err && rounds_cuts && plan_relax_round_cuts(&tree->relax) > 0)
+        err = plan_relax_close(&tree->relax, CLOSE_ROUNDS, PRICE_GAIN, is_over, context);
+    if (!err)
+        tree->bound_usd_h = plan_relax_bound(&tree->relax);
+    return err;
+}
+
+uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole)
+{
+    const struct plan_service *own = &tree->whole->services[tree->service];
+    struct plan_relax *relax = &tree->relax;
+    uint32_t sent = 0;
+    plan_relax_purge(&tree->relax);
+    for (uint32_t r = relax->exported; r < relax->rows.count; r++) {
+        int32_t end = relax->rows.starts[r + 1];
+        if (!plan_relax_has_room(whole, (uint32_t)(end - relax->rows.starts[r])))
+            break;
+        plan_relax_row(whole, relax->rows.lower[r], relax->rows.upper[r]);
+        for (int32_t i = relax->rows.starts[r]; i < end; i++) {
+            uint32_t c = (uint32_t)relax->rows.columns[i], to = c + own->column_first;
+            if (c >= relax->first_open)
+                to = whole->first_open + own->node_first + c - relax->first_open;
+            if (c >= relax->first_load)
+                to = whole->first_load + own->node_first + c - relax->first_load;
+            if (c >=
+                relax->first_load + own->node_count) /* only unmet is in cuts, of soft demands */
+                to = whole->unmet_columns[own->demand_first + demand_of(relax, c)];
+            plan_relax_term(whole, to, relax->rows.values[i]);
+        }
+        sent++;
+    }
+    relax->exported = relax->rows.count;
+    return sent;
 }
 
 void plan_tree_end(struct plan_tree *tree)
@@ -166,6 +276,26 @@ static void set_bound(struct plan_tree *tree, uint32_t column, double lower, dou
     tree->relax.api->set_bounds(tree->relax.lp, column, lower, upper);
 }
 
+/* A replica opens its node; a closed node has none, one that may have none is closed. */
+static void imply(const struct plan_tree *tree, double *lower, double *upper)
+{
+    for (uint32_t v = 0; v < tree->part.node_count; v++) {
+        const struct plan_node *node = &tree->part.nodes[v];
+        uint32_t open = tree->relax.first_open + v, end = node->column_first + node->column_count;
+        double least = 0, most = 0;
+        for (uint32_t c = node->column_first; c < end; c++) {
+            least += lower[c];
+            most += upper[c];
+        }
+        if (least > 0)
+            lower[open] = 1;
+        if (most == 0)
+            upper[open] = 0;
+        for (uint32_t c = node->column_first; upper[open] == 0 && c < end; c++)
+            upper[c] = 0;
+    }
+}
+
 /* Bounds of the leaf: those of the root, and what each branching on the way says. */
 static void enter(struct plan_tree *tree, uint32_t leaf)
 {
@@ -182,6 +312,7 @@ static void enter(struct plan_tree *tree, uint32_t leaf)
         if (!step->is_upper && step->value > lower[step->column])
             lower[step->column] = step->value;
     }
+    imply(tree, lower, upper);
     for (uint32_t c = 0; c < relax->column_count; c++)
         set_bound(tree, c, lower[c], upper[c]);
 }
@@ -233,8 +364,11 @@ static uint32_t add_leaf(struct plan_tree *tree, uint32_t parent, uint32_t colum
 /* What the part's plan in <place> costs at the tree's prices. */
 static double priced_cost(const struct plan_tree *tree, const struct plan_place *place)
 {
+    if (place->services[tree->service].is_unplaced)
+        return INFINITY;
     const struct plan_service *own = &place->problem->services[tree->service];
-    double cost = place->services[tree->service].cost_usd_h;
+    double cost =
+        place->services[tree->service].cost_usd_h + place->services[tree->service].egress_usd_h;
     for (uint32_t i = 0; i < own->column_count; i++)
         cost += place->counts[own->column_first + i] *
                 (tree->part.columns[i].cost_usd_h -
@@ -285,7 +419,9 @@ static void note_root(struct plan_tree *tree)
     tree->root_usd_h = plan_relax_bound(&tree->relax); /* leaves the reduced costs behind */
     memcpy(tree->root_reduced, tree->relax.reduced,
            tree->relax.column_count * sizeof *tree->root_reduced);
-    plan_relax_purge(&tree->relax);
+    if (!tree->is_rounded)
+        plan_relax_purge(&tree->relax);
+    tree->is_rounded = true;
 }
 
 /* All values are whole: the leaf is a plan, which the rounding takes over, or nearly one. */
@@ -318,9 +454,12 @@ static uint32_t solve_leaf(struct plan_tree *tree, struct plan_place *place, uin
     enter(tree, leaf);
     tree->solved++;
     uint32_t column = PLAN_NONE;
-    bool is_closed = is_root; /* are Hall's sets looked for? Below, only where all is whole */
+    bool is_closed =
+        is_root &&
+        !tree->is_rounded; /* are Hall's sets looked for? Below, only where all is whole */
     for (uint32_t round = 0;; round++) {
-        enum err err = plan_relax_close(relax, is_closed ? CLOSE_ROUNDS : 0, is_over, context);
+        enum err err =
+            plan_relax_close(relax, is_closed ? CLOSE_ROUNDS : 0, ROOT_GAIN, is_over, context);
         if (err == ERR_VALUE)
             return PLAN_NONE;
         if (!raise_bound(tree, leaf, err ? before : plan_relax_bound(relax)))
@@ -329,7 +468,8 @@ static uint32_t solve_leaf(struct plan_tree *tree, struct plan_place *place, uin
         if (column == PLAN_NONE && (err || is_closed))
             return close_leaf(tree, place, leaf, err == ERR_OK);
         is_closed = is_closed || column == PLAN_NONE;
-        bool cuts = is_root && round < ROUNDS_AT_ROOT && plan_relax_round_cuts(relax) > 0;
+        bool cuts = is_root && !tree->is_rounded && round < ROUNDS_AT_ROOT &&
+                    plan_relax_round_cuts(relax) > 0;
         if (column != PLAN_NONE && !cuts)
             break;
     }

@@ -20,10 +20,13 @@ struct plan_leaf {
 };
 
 struct plan_tree {
-    struct plan_problem part; /* one service, its columns at prices */
+    const struct plan_problem *whole;
+    struct plan_problem part;    /* one service */
+    struct plan_column *columns; /* its columns, at prices */
     uint32_t service, column_first;
     struct plan_relax relax;
-    double *root_lower, *root_upper;
+    uint32_t *row_of; /* of the whole, for each of its rows */
+    double *first_lower, *first_upper, *root_lower, *root_upper;
     double *root_reduced; /* reduced costs at the root, and the bound that goes with them */
     double root_usd_h, tight_usd_h; /* the cost that the root was tightened for */
     double *sums[2];                /* pseudo-costs down, up: gain per unit, and how often */
@@ -32,18 +35,36 @@ struct plan_tree {
     uint32_t leaf_count;
     uint32_t *heap; /* open ones by bound */
     uint32_t heap_count;
-    double closed_usd_h; /* least bound of the leaves that could be neither split nor proven */
-    double best_usd_h;   /* the cheapest known at these prices */
-    double bound_usd_h;  /* of the service at these prices */
-    bool is_done;
+    double closed_usd_h;      /* least bound of the leaves that could be neither split nor proven */
+    double best_usd_h;        /* the cheapest known at these prices */
+    double bound_usd_h;       /* of the service at these prices */
+    bool is_done, is_rounded; /* the root has its rounding cuts */
     uint32_t solved;
 };
 
-/* <prices> of each row of <whole> (dual signs: <= 0 for an upper side); rows of one service alone
- * have price 0 and stay rows. Cuts of the whole's relaxation are taken over. */
-MUST_USE enum err plan_tree_begin(struct plan_tree *tree, const struct plan_relax *whole,
-                                  uint32_t service, const double *prices, struct arena *arena);
+MUST_USE enum err plan_tree_begin(struct plan_tree *tree, const struct plan_problem *whole,
+                                  const struct plan_lp_api *api, uint32_t service, bool is_whole,
+                                  struct arena *arena);
 void plan_tree_end(struct plan_tree *tree);
+
+/* <prices> of each row of the whole (dual signs: <= 0 for an upper side; none: 0), until the tree
+ * begins to grow; rows of one service alone stay rows. */
+void plan_tree_price(struct plan_tree *tree, const double *prices);
+
+/* Hall's cuts at these prices, and a round of rounding cuts behind them; bound_usd_h. ERR_VALUE:
+ * the service has no plan. */
+MUST_USE enum err plan_tree_close(struct plan_tree *tree, bool rounds_cuts, bool (*is_over)(void *),
+                                  void *context);
+
+/* All cuts of another tree of the service. */
+void plan_tree_take_cuts(struct plan_tree *tree, const struct plan_tree *from);
+
+/* A tree with <is_whole>: begins again, within what the other services leave of the common rows. */
+void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place);
+
+/* The cuts that the last solution leans on, as rows of the whole's relaxation: those that it has
+ * not been given yet. How many. */
+uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole);
 
 /* Solves up to <count> leaves, with <best_usd_h> as the cost not to be exceeded; improves the plan
  * in <place> where a leaf's rounding is better. */

@@ -521,7 +521,9 @@ static void draw_view(struct rng *rng)
     }
     request.zones_allowed = (fleet_zones)rng_below(rng, 8);
     request.may_hop = rng_below(rng, 2);
-    request.tried = rng_next(rng) & rng_next(rng) & rng_next(rng);
+    request.tried = rng_next(rng);
+    request.tried &= rng_next(rng);
+    request.tried &= rng_next(rng); /* one in eight */
     request.deadline_us = rng_below(rng, 2) ? (int64_t)rng_below(rng, 300 * MS) + 1 : 0;
     request.affinity = rng_below(rng, 3);
 }

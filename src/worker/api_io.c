@@ -339,7 +339,7 @@ static bool parse_infer(const struct fleet_service *service, json_t *root, json_
     const json_t *id = member(root, "id");
     if (json_is_string(id) && json_string_length(id) <= LIMIT_NAME)
         memcpy(request->infer_id, json_string_value(id), strlen(json_string_value(id)) + 1);
-    json_t *data;
+    json_t *data = NULL;
     if (service->kind == FLEET_GENERATION) {
         if (!read_text_tensor(root, 1, &data, fault))
             return false;

@@ -42,7 +42,7 @@ static struct batch_job *add(struct engine *e, uint32_t request, const char *pro
     assert_non_null(job);
     uint32_t n = (uint32_t)strlen(prompt);
     for (uint32_t i = 0; i < n; i++)
-        job->prompt[i] = prompt[i];
+        job->prompt[i] = (unsigned char)prompt[i];
     batch_add(&e->batch, job, request, n, max_tokens, UINT32_MAX);
     return job;
 }

@@ -80,10 +80,13 @@ static int64_t number_in_file(const char *path)
     FILE *file = fopen(path, "re");
     if (!file)
         return -1;
-    long long value;
-    int n = fscanf(file, "%lld", &value);
+    char line[32];
+    uint64_t value;
+    bool is_number = fgets(line, sizeof line, file) &&
+                     span_to_u64(span_from(line, strcspn(line, "\n")), &value) &&
+                     value <= INT64_MAX;
     fclose(file);
-    return n == 1 ? value : -1;
+    return is_number ? (int64_t)value : -1;
 }
 
 /* Bytes that this process could still take: of the machine, and of its cgroup. */
@@ -93,9 +96,12 @@ static int64_t memory_left(void)
     char line[128];
     FILE *file = fopen("/proc/meminfo", "re");
     while (file && fgets(line, sizeof line, file)) {
-        long long kib;
-        if (sscanf(line, "MemAvailable: %lld kB", &kib) == 1)
-            left = kib * 1024;
+        struct span rest = span_of(line), name = span_cut(&rest, ':'); /* "name:   12 kB" */
+        rest = span_trim(rest);
+        uint64_t kib;
+        if (span_is(name, "MemAvailable") && span_to_u64(span_cut(&rest, ' '), &kib) &&
+            kib <= INT64_MAX / 1024)
+            left = (int64_t)kib * 1024;
     }
     if (file)
         fclose(file);
@@ -508,8 +514,11 @@ static void bridge(const struct llama *llama, const struct batch_step *step, int
 {
     for (uint32_t i = 0; i < llama->slots; i++)
         ret_items[i] = -1;
-    for (uint32_t i = 0; i < step->item_count; i++)
-        ret_items[step->items[i].sequence] = (int)i;
+    for (uint32_t i = 0; i < step->item_count; i++) {
+        uint32_t sequence = step->items[i].sequence;
+        CHECK(sequence < llama->slots && ret_items[sequence] == -1);
+        ret_items[sequence] = (int)i;
+    }
     uint32_t missing = BRIDGE_MAX + 1; /* since the last stream */
     for (uint32_t i = 0; i < llama->slots; i++) {
         bool is_stream = ret_items[i] >= 0 && !step->items[ret_items[i]].is_prefill;
@@ -531,7 +540,7 @@ static bool llama_compute(void *self, const struct batch_step *step, int32_t *re
     struct llama *llama = self;
     struct llama_batch *batch = &llama->batch;
     int items[BATCH_JOBS_MAX];
-    int32_t rows[BATCH_JOBS_MAX]; /* of the items' last tokens */
+    int32_t rows[BATCH_JOBS_MAX] = {0}; /* of the items' last tokens */
     CHECK(step->token_count <= STEP_TOKENS);
     bridge(llama, step, items);
     batch->n_tokens = 0;

@@ -284,7 +284,7 @@ static void text_of(uint32_t request, const char *json, char *ret_text, uint32_t
     char *text = strstr(said, "\"text\":\""), *cached = strstr(said, "\"cached_tokens\":");
     assert_true(text && cached);
     snprintf(ret_text, 1024, "%s", text);
-    *ret_cached = (uint32_t)atoi(cached + 16);
+    *ret_cached = (uint32_t)strtoul(cached + 16, NULL, 10);
 }
 
 static void a_second_prompt_finds_its_beginning_cached_and_says_the_same(void **state)
@@ -337,7 +337,7 @@ static void streams_side_by_side_say_what_each_says_alone(void **state)
     for (uint32_t i = 0; i < 4; i++) {
         assert_int_equal(hear(), FRAME_RESULT);
         assert_string_equal(strstr(said, "\"text\":\""), alone[in.frame.request % 4]);
-        cached_in_all += (uint32_t)atoi(strstr(said, "\"cached_tokens\":") + 16);
+        cached_in_all += (uint32_t)strtoul(strstr(said, "\"cached_tokens\":") + 16, NULL, 10);
     }
     assert_true(cached_in_all > 4 * 16);
     say(FRAME_QUIT, 0, NULL);

@@ -287,8 +287,8 @@ static enum err read_tensor(const json_t *inputs, struct span name, enum learn_a
     size_t size = json_array_size(tensor.data);
     bool is_nested = columns && json_is_array(json_array_get(tensor.data, 0));
     if (size != (is_nested ? tensor.rows : tensor.rows * tensor.columns)) {
-        text_add(why, "input \"%.*s\": expected %llu values for its shape, found %zu",
-                 SPAN_ARG(name), (unsigned long long)(tensor.rows * tensor.columns), size);
+        text_add(why, "input \"%.*s\": expected %lu values for its shape, found %zu",
+                 SPAN_ARG(name), tensor.rows * tensor.columns, size);
         return ERR_VALUE;
     }
     if (is_nested && !has_whole_rows(&tensor)) {

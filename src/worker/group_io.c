@@ -290,7 +290,8 @@ enum err worker_groups_make(struct worker *worker, struct text *why)
         lane->service = worker->fleet->replicas[lane->replica].service;
         const struct fleet_service *service = &worker->fleet->services[lane->service];
         enum fleet_engine engine = engine_of(worker, service);
-        if (engine == FLEET_ENGINE_REMOTE)
+        uint64_t chosen = worker->options->services;
+        if (engine == FLEET_ENGINE_REMOTE || (chosen && !(chosen >> lane->service & 1)))
             continue;
         lane->group = find_group(worker, engine, service->model);
         if (!lane->group)

@@ -1,5 +1,5 @@
 /* The shipped models: are they what tools/fit_models.sh makes of the shipped data, do they say what
- * docs/models.md promises? The larger ones are only read: the script makes all of them. */
+ * docs/models.md promises? The larger ones are only read: test/e2e/fit_test.py makes all four. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

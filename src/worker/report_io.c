@@ -11,6 +11,16 @@ static void add_u64(struct text *json, const char *key, uint64_t value)
     text_json_u64(json, value);
 }
 
+/* Of a million tokens at full load, as gateway/map.c works it out for machines that the fleet
+ * names.
+ */
+static uint64_t price_of(const struct worker *worker, const struct worker_lane *lane)
+{
+    uint64_t price_h = (uint64_t)worker->options->price_usd_micro_h;
+    uint64_t slots = lane->group->queue.lanes[lane->queue_lane].slots;
+    return slots ? price_h * lane->group->decode_ns_per_token / (3600000 * slots) : 0;
+}
+
 static void add_replica(const struct worker *worker, const struct worker_lane *lane,
                         struct text *json)
 {
@@ -39,6 +49,7 @@ static void add_replica(const struct worker *worker, const struct worker_lane *l
     add_u64(json, "prefill_ns_per_token", group->prefill_ns_per_token);
     add_u64(json, "decode_ns_per_token", generates ? group->decode_ns_per_token : 0);
     add_u64(json, "context_tokens", context);
+    add_u64(json, "price_usd_micro_mtok", price_of(worker, lane));
     add_u64(json, "instance", group->child.epoch);
     text_json_end(json);
 }

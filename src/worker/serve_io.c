@@ -340,7 +340,7 @@ static void serve(struct worker *worker, struct http_exchange *exchange, struct 
         text_truncate(&worker->scratch, 0);
         text_add(&worker->scratch, "{\"draining\":true}");
         answer_json(exchange, 202);
-        worker_drain(worker);
+        worker_drain(worker, WORKER_PATIENCE_US);
         return;
     case DOOR_NONE:
         break;

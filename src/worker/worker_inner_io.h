@@ -13,8 +13,10 @@
 #include "worker/worker_io.h"
 
 enum { WORKER_WATCHERS_MAX = 64, WORKER_GROUPS_MAX = 64, WORKER_SCRATCH = 64 << 20 };
-#define WORKER_DRAIN_US (INT64_C(4) * 1000 * 1000)
-#define WORKER_TICK_US  (INT64_C(100) * 1000)
+#define WORKER_DRAIN_US    (INT64_C(4) * 1000 * 1000)
+/* After POST /peer/v1/drain the last request may take its time. */
+#define WORKER_PATIENCE_US (INT64_C(15) * 60 * 1000 * 1000)
+#define WORKER_TICK_US     (INT64_C(100) * 1000)
 
 struct worker;
 struct worker_group;
@@ -124,6 +126,8 @@ void worker_report_state(struct worker *worker, struct text *json);
 void worker_report_model(struct worker *worker, const struct worker_lane *lane, struct text *json);
 void worker_report_send(struct worker *worker); /* the load event to every watcher */
 
-void worker_drain(struct worker *worker);
+/* Takes nothing new and ends with the last request, or after <patience_us>; a second call can make
+ * that shorter, not longer. */
+void worker_drain(struct worker *worker, int64_t patience_us);
 
 #endif

@@ -17,13 +17,14 @@ static void end_if_idle(struct worker *worker)
         net_loop_stop(worker->loop);
 }
 
-void worker_drain(struct worker *worker)
+void worker_drain(struct worker *worker, int64_t patience_us)
 {
+    int64_t until_us = os_now_us() + patience_us;
+    if (!worker->is_draining || until_us < worker->drain_until_us)
+        worker->drain_until_us = until_us;
     if (worker->is_draining)
         return;
     worker->is_draining = true;
-    int64_t drain_us = worker->options->drain_us ? worker->options->drain_us : WORKER_DRAIN_US;
-    worker->drain_until_us = os_now_us() + drain_us;
     for (uint32_t i = 0; i < worker->group_count; i++)
         queue_drain(&worker->groups[i]->queue);
     worker_report_send(worker); /* so that gateways know before they try */
@@ -48,8 +49,9 @@ static void on_tick(struct net_timer *timer)
 static void on_signal(struct net_watch *watch, unsigned events)
 {
     struct worker *worker = CONTAINER_OF(watch, struct worker, signal_watch);
+    int64_t drain_us = worker->options->drain_us ? worker->options->drain_us : WORKER_DRAIN_US;
     while (events && os_signals_next(watch->fd))
-        worker_drain(worker);
+        worker_drain(worker, drain_us);
 }
 
 static enum err open_signals(struct worker *worker)

@@ -20,10 +20,12 @@ struct worker_options {
     const struct fleet *fleet;
     uint16_t worker; /* index */
     uint16_t port_base;
-    bool is_echo;           /* echo stands in for llama */
-    const char *model_file; /* stands in for every llama model's file; NULL: as the fleet says */
-    int64_t hang_us;        /* an engine without progress for so long is killed; 0: 5 s */
-    int64_t drain_us;       /* open streams are cut after so long; 0: 4 s */
+    bool is_echo;              /* echo stands in for llama */
+    const char *model_file;    /* stands in for every llama model's file; NULL: as the fleet says */
+    int64_t hang_us;           /* an engine without progress for so long is killed; 0: 5 s */
+    int64_t drain_us;          /* after a signal open streams are cut after so long; 0: 4 s */
+    uint64_t services;         /* bit s: computes that service; 0: all that the fleet lets it */
+    int64_t price_usd_micro_h; /* of its machine, where the fleet does not say; 0: nothing */
     uint8_t secret[CRYPTO_KEY_SIZE];
 };
 

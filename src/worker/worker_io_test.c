@@ -60,7 +60,7 @@ static int be_worker(const char *path, const char *base)
     if (fleet_load(path, &arena, &complaints, &options.fleet) ||
         os_secret_read(3, options.secret, sizeof options.secret))
         return 2;
-    options.port_base = (uint16_t)atoi(base);
+    options.port_base = (uint16_t)strtoul(base, NULL, 10);
     options.hang_us = 800 * 1000;
     options.drain_us = 400 * 1000;
     return worker_run(&options, &why) ? 1 : 0;
@@ -151,7 +151,7 @@ static int fetch(const char *method, const char *path, const char *headers, cons
         return -1;
     bool is_whole = read_until(fd, NULL);
     close(fd);
-    return is_whole && strlen(answer) > 12 ? atoi(answer + 9) : -1;
+    return is_whole && strlen(answer) > 12 ? (int)strtol(answer + 9, NULL, 10) : -1;
 }
 
 static void assert_has(const char *part)
@@ -199,7 +199,7 @@ static pid_t engine_pid(void)
 {
     static const char mark[] = "{\"engine\":\"echo\",\"state\":\"ready\",\"pid\":";
     wait_load(mark);
-    return atoi(strstr(answer, mark) + sizeof mark - 1);
+    return (pid_t)strtol(strstr(answer, mark) + sizeof mark - 1, NULL, 10);
 }
 
 /* Kills the echo engine, and waits until its worker has seen it. */
@@ -344,11 +344,14 @@ static void embeddings_come_as_floats_and_as_base64(void **state)
 static void models_answer_by_the_open_inference_protocol(void **state)
 {
     (void)state;
-    char body[1024] = "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1,64],"
-                      "\"data\":[";
-    for (int i = 0; i < 64; i++)
-        strcat(body, i ? ",8" : "8");
-    strcat(body, "]}]}");
+    char body[1024];
+    struct text json;
+    text_init(&json, body, sizeof body);
+    text_add(&json,
+             "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1,64],\"data\":[8");
+    for (int i = 1; i < 64; i++)
+        text_add(&json, ",8");
+    text_add(&json, "]}]}");
     post(200, "/v2/models/digits/infer", body, "\"name\":\"score\",\"datatype\":\"FP32\"");
     assert_int_equal(fetch("GET", "/v2/models/risk", PEER, ""), 200);
     assert_has("{\"name\":\"checking\",\"datatype\":\"BYTES\",\"shape\":[-1]}");

@@ -151,11 +151,12 @@ class Front:
         assert status == 0, (status, said)
 
 
-def refused(*arguments, listen=None):
-    """A front that does not start: what it says."""
+def refused(*arguments, listen=None, status=None):
+    """A front that does not start: what it says. <status> 2: the command line is wrong, 1: the rest is."""
     got = subprocess.run([FARSPAN, "front", *arguments, "--listen", listen or f"127.0.0.1:{free_port_base(4)}"],
                          capture_output=True, text=True, timeout=30)
-    assert got.returncode in (1, 2) and got.stderr.strip() and "check failed" not in got.stderr, got
+    assert got.returncode in ((1, 2) if status is None else (status,)), got
+    assert got.stderr.strip() and "check failed" not in got.stderr, got
     return got.stderr
 
 
@@ -308,17 +309,19 @@ def servers_that_are_not_there_yet_are_waited_for():
 
 @test
 def bad_urls_and_silent_servers_are_said_so():
-    assert "not-a-url" in refused("not-a-url")
-    assert "ftp://x" in refused("ftp://x")
+    assert "not-a-url" in refused("not-a-url", status=2)
+    assert "ftp://x" in refused("ftp://x", status=2)
     for url in ("http://", "http://127.0.0.1:99999", "http://127.0.0.1:0x10", "http://[::1", "http://a b:1"):
-        refused(url, "--service", "m")
+        refused(url, "--service", "m", status=2)
     port = free_port_base(4) + 3
-    said = refused(f"http://127.0.0.1:{port}")
+    said = refused(f"http://127.0.0.1:{port}", status=1)
     assert str(port) in said and "--service" in said, said
     assert "no-such-host.invalid" in refused("http://no-such-host.invalid:8000")
-    refused()
-    assert "nowhere" in refused("http://127.0.0.1:1", "--service", "m", "--upstream-key-file", "/nowhere")
-    assert "nonsense" in refused("http://127.0.0.1:1", "--service", "m", "--policy", "nonsense")
+    refused(status=2)
+    one = ("http://127.0.0.1:1", "--service", "m")
+    assert "nowhere" in refused(*one, "--upstream-key-file", "/nowhere", status=1)
+    assert "nonsense" in refused(*one, "--policy", "nonsense", status=2)
+    assert "nonsense" in refused(*one, listen="nonsense", status=2)
 
 
 @test
