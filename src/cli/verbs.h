@@ -12,6 +12,7 @@
     X(fault, "see it", "kill, pause, cut or slow a region of the running world, and heal it")      \
     X(plan, "plan", "where every service should run, on which machines, at what price")            \
     X(apply, "plan", "make a plan real in the running world, in waves, and back if one fails")     \
+    X(render, "plan", "the files that make a plan real: Kubernetes, Terraform, systemd")           \
     X(catalog, "plan", "regions, machines, prices, links: list, show, import your own, compare")   \
     X(front, "serve", "one gateway before servers that already run")                               \
     X(gateway, "serve", "a gateway from a farspan.yaml")                                           \
@@ -19,7 +20,6 @@
     X(explain, "serve", "where would this request go, and why")                                    \
     X(fit, "models", "fit a classifier, a regression or clusters to a table")                      \
     X(models, "models", "the models of a world, with size and lineage")                            \
-    X(render, "plan", "the files that make a plan real: Kubernetes, Terraform, systemd")           \
     X(check, "files", "find every mistake in a farspan.yaml")                                      \
     X(schema, "files", "the JSON Schema of farspan.yaml, for editors")                             \
     X(bench, "files", "measure decision, scan and planner on this machine")                        \

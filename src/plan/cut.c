@@ -321,7 +321,7 @@ static uint32_t cut_set(struct plan_cutter *cutter, struct plan_relax *relax,
     return added;
 }
 
-static bool may_all_fail(const struct plan_problem *problem)
+bool plan_may_all_fail(const struct plan_problem *problem)
 {
     for (uint32_t r = 0; r < problem->region_count; r++) {
         bool may = false;
@@ -335,7 +335,7 @@ static bool may_all_fail(const struct plan_problem *problem)
 
 uint32_t plan_relax_round_cuts(struct plan_relax *relax)
 {
-    bool may_fail = may_all_fail(relax->problem);
+    bool may_fail = plan_may_all_fail(relax->problem);
     uint32_t added = 0;
     for (uint32_t s = 0; s < relax->problem->service_count; s++)
         plan_relax_find_sets(relax, s);

@@ -523,7 +523,7 @@ static bool make_memory(struct plan_relax *relax, uint32_t rows_max, struct aren
     relax->starts = ARENA_ARRAY(arena, int32_t, relax->rows_max + column_max + 2);
     relax->cutter = arena_take(arena, plan_cutter_size());
     relax->probe = ARENA_NEW(arena, struct plan_probe);
-    relax->scratch = ARENA_ARRAY(arena, double, column_max);
+    relax->scratch = ARENA_ARRAY(arena, double, 2 * column_max);
     relax->reduced = ARENA_ARRAY(arena, double, column_max);
     relax->cuts = ARENA_ARRAY(arena, struct plan_cut, relax->cuts_max);
     relax->rows = (struct plan_lp_rows){.starts = ARENA_ARRAY(arena, int32_t, relax->rows_max + 1),
@@ -681,6 +681,14 @@ enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds, double gain
             unpurged = 0;
         }
     }
+}
+
+void plan_relax_drop_row(struct plan_relax *relax)
+{
+    const int32_t row = (int32_t)--relax->rows.count;
+    if (relax->sent > relax->rows.count)
+        relax->api->delete_rows(relax->lp, 1, &row);
+    relax->sent = relax->sent > relax->rows.count ? relax->rows.count : relax->sent;
 }
 
 double plan_relax_bound(const struct plan_relax *relax)

@@ -47,7 +47,7 @@ struct plan_relax {
     int32_t *starts;     /* scratch */
     struct plan_probe *probe;
     struct plan_cutter *cutter;
-    double *scratch, *reduced; /* scratch, of each column */
+    double *scratch, *reduced; /* scratch, twice and once of each column */
     struct plan_cut *cuts;     /* of the sets of demands that were found last */
     uint32_t cut_count, cuts_max, rounding_count;
     uint32_t sent;     /* rows that the library has */
@@ -86,6 +86,16 @@ uint32_t plan_relax_round_cuts(struct plan_relax *relax);
 
 /* Other sides for a row of the problem. */
 void plan_relax_rule(struct plan_relax *relax, uint32_t rule, double lower, double upper);
+
+/* lift.c: rows that hold for every plan of one service that costs at most <best>, where all regions
+ * may be lost; how many. <x>: room for a copy of the solution, which is lost. */
+uint32_t plan_relax_lift(struct plan_relax *relax, double best, double *x);
+
+/* The row that was added last goes. */
+void plan_relax_drop_row(struct plan_relax *relax);
+
+/* Does every region belong to a failure? */
+bool plan_may_all_fail(const struct plan_problem *problem);
 
 /* For cut.c: a row of the programme, term by term, and whether there is room for another. */
 bool plan_relax_has_room(const struct plan_relax *relax, uint32_t terms);

@@ -232,9 +232,11 @@ static void improve(struct search *search)
 {
     uint32_t service_count = search->problem->service_count, stale = 0, turn = 0;
     for (uint32_t s = 0; s < service_count; s++) {
-        plan_tree_grow(&search->trees[s], &search->place, 1, search_is_over, search);
+        plan_tree_root(&search->trees[s], &search->place, search_is_over, search);
         plan_tree_take_cuts(&search->exacts[s], &search->trees[s]);
         polish(search, s);
+        plan_tree_lift(&search->trees[s], search_is_over, search);
+        plan_tree_grow(&search->trees[s], &search->place, 1, search_is_over, search);
     }
     add_up_bound(search);
     keep_best(search);

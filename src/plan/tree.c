@@ -5,7 +5,14 @@
 
 #include "base/check.h"
 
-enum { ROWS_OF_A_TREE = 3072, ROUNDS_AT_ROOT = 20, CLOSE_ROUNDS = 60, ROUND_EVERY = 8 };
+enum {
+    ROWS_OF_A_TREE = 3072,
+    ROUNDS_AT_ROOT = 12,
+    ROUNDINGS_AT_ROOT = 4,
+    LIFTS = 2,
+    CLOSE_ROUNDS = 60,
+    ROUND_EVERY = 8
+};
 
 #define WHOLE_WITHIN 1e-6 /* a value this near to a whole number is one */
 /* Cuts are looked for as long as they raise the bound by these shares: for prices, and at a root.
@@ -419,9 +426,6 @@ static void note_root(struct plan_tree *tree)
     tree->root_usd_h = plan_relax_bound(&tree->relax); /* leaves the reduced costs behind */
     memcpy(tree->root_reduced, tree->relax.reduced,
            tree->relax.column_count * sizeof *tree->root_reduced);
-    if (!tree->is_rounded)
-        plan_relax_purge(&tree->relax);
-    tree->is_rounded = true;
 }
 
 /* All values are whole: the leaf is a plan, which the rounding takes over, or nearly one. */
@@ -449,15 +453,12 @@ static uint32_t solve_leaf(struct plan_tree *tree, struct plan_place *place, uin
                            bool (*is_over)(void *), void *context)
 {
     struct plan_relax *relax = &tree->relax;
-    bool is_root = leaf == 0;
     double before = tree->leaves[leaf].bound;
     enter(tree, leaf);
     tree->solved++;
     uint32_t column = PLAN_NONE;
-    bool is_closed =
-        is_root &&
-        !tree->is_rounded; /* are Hall's sets looked for? Below, only where all is whole */
-    for (uint32_t round = 0;; round++) {
+    bool is_closed = false; /* are Hall's sets looked for? Only where all is whole */
+    while (column == PLAN_NONE) {
         enum err err =
             plan_relax_close(relax, is_closed ? CLOSE_ROUNDS : 0, ROOT_GAIN, is_over, context);
         if (err == ERR_VALUE)
@@ -467,23 +468,54 @@ static uint32_t solve_leaf(struct plan_tree *tree, struct plan_place *place, uin
         column = err ? PLAN_NONE : choose(tree);
         if (column == PLAN_NONE && (err || is_closed))
             return close_leaf(tree, place, leaf, err == ERR_OK);
-        is_closed = is_closed || column == PLAN_NONE;
-        bool cuts = is_root && !tree->is_rounded && round < ROUNDS_AT_ROOT &&
-                    plan_relax_round_cuts(relax) > 0;
-        if (column != PLAN_NONE && !cuts)
-            break;
+        is_closed = true;
     }
     learn(tree, leaf, before);
     double value = relax->solution.x[column];
-    if (is_root || tree->solved % ROUND_EVERY == 0)
+    if (tree->solved % ROUND_EVERY == 0)
         try_rounding(tree, place, 0.1 * (double)(tree->solved / ROUND_EVERY % 10));
-    if (is_root)
+    if (leaf == 0)
         note_root(tree);
     uint32_t down = add_leaf(tree, leaf, column, true, floor(value));
     uint32_t up = add_leaf(tree, leaf, column, false, floor(value) + 1);
     bool dives_up = value - floor(value) > 0.5;
     heap_push(tree, dives_up ? down : up);
     return dives_up ? up : down;
+}
+
+/* Hall's cuts and rounding ones, as long as they raise the bound. */
+static enum err cut_root(struct plan_tree *tree, bool (*is_over)(void *), void *context)
+{
+    double last = -INFINITY;
+    for (uint32_t round = 0;; round++) {
+        enum err err = plan_relax_close(&tree->relax, CLOSE_ROUNDS, ROOT_GAIN, is_over, context);
+        double bound = err ? last : plan_relax_bound(&tree->relax);
+        if (err || bound - last <= ROOT_GAIN * __builtin_fabs(bound) || round == ROUNDS_AT_ROOT ||
+            (is_over && is_over(context)) || plan_relax_round_cuts(&tree->relax) == 0)
+            return err;
+        last = bound;
+    }
+}
+
+void plan_tree_root(struct plan_tree *tree, struct plan_place *place, bool (*is_over)(void *),
+                    void *context)
+{
+    if (cut_root(tree, is_over, context) != ERR_OK)
+        return;
+    tree->best_usd_h = priced_cost(tree, place);
+    for (unsigned i = 0; i < ROUNDINGS_AT_ROOT; i++)
+        try_rounding(tree, place, 0.15 * i);
+    plan_relax_purge(&tree->relax);
+}
+
+void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *context)
+{
+    for (unsigned i = 0; i < LIFTS && plan_may_all_fail(&tree->part); i++)
+        if ((is_over && is_over(context)) ||
+            plan_relax_close(&tree->relax, 0, 0, is_over, context) != ERR_OK ||
+            plan_relax_lift(&tree->relax, tree->best_usd_h, tree->root_reduced) == 0 ||
+            cut_root(tree, is_over, context) != ERR_OK)
+            return;
 }
 
 void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t count,

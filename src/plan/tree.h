@@ -35,10 +35,10 @@ struct plan_tree {
     uint32_t leaf_count;
     uint32_t *heap; /* open ones by bound */
     uint32_t heap_count;
-    double closed_usd_h;      /* least bound of the leaves that could be neither split nor proven */
-    double best_usd_h;        /* the cheapest known at these prices */
-    double bound_usd_h;       /* of the service at these prices */
-    bool is_done, is_rounded; /* the root has its rounding cuts */
+    double closed_usd_h; /* least bound of the leaves that could be neither split nor proven */
+    double best_usd_h;   /* the cheapest known at these prices */
+    double bound_usd_h;  /* of the service at these prices */
+    bool is_done;
     uint32_t solved;
 };
 
@@ -65,6 +65,13 @@ void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place);
 /* The cuts that the last solution leans on, as rows of the whole's relaxation: those that it has
  * not been given yet. How many. */
 uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole);
+
+/* The root's cuts, and plans by rounding there. */
+void plan_tree_root(struct plan_tree *tree, struct plan_place *place, bool (*is_over)(void *),
+                    void *context);
+
+/* Behind it: rows that hold for all plans that are better than the best so far (lift.c). */
+void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *context);
 
 /* Solves up to <count> leaves, with <best_usd_h> as the cost not to be exceeded; improves the plan
  * in <place> where a leaf's rounding is better. */
