@@ -180,7 +180,7 @@ static uint32_t send_best(struct plan_cutter *cutter, struct plan_relax *relax)
     return 1;
 }
 
-static bool has_soft(const struct plan_relax *relax, const struct plan_cut *cut)
+bool plan_relax_has_soft(const struct plan_relax *relax, const struct plan_cut *cut)
 {
     const struct plan_service *service = &relax->problem->services[cut->service];
     for (uint32_t d = 0; d < service->demand_count; d++)
@@ -341,7 +341,7 @@ uint32_t plan_relax_round_cuts(struct plan_relax *relax)
         plan_relax_find_sets(relax, s);
     uint32_t known = relax->cut_count < relax->cuts_max ? relax->cut_count : relax->cuts_max;
     for (uint32_t i = 0; i < known; i++)
-        if (!has_soft(relax, &relax->cuts[i]))
+        if (!plan_relax_has_soft(relax, &relax->cuts[i]))
             added += cut_set(relax->cutter, relax, &relax->cuts[i], may_fail);
     return added;
 }

@@ -104,6 +104,8 @@ static uint32_t choose_sets(const struct plan_relax *relax, const struct plan_cu
     uint32_t known = relax->cut_count < relax->cuts_max ? relax->cut_count : relax->cuts_max;
     uint32_t count = 0;
     for (uint32_t i = 0; i < known; i++) {
+        if (plan_relax_has_soft(relax, &relax->cuts[i]))
+            continue;
         uint32_t at = count < SETS_TRIED ? count++ : SETS_TRIED;
         for (; at > 0 && ret_sets[at - 1]->rate < relax->cuts[i].rate; at--)
             if (at < SETS_TRIED)

@@ -94,6 +94,9 @@ uint32_t plan_relax_lift(struct plan_relax *relax, double best, double *x);
 /* The row that was added last goes. */
 void plan_relax_drop_row(struct plan_relax *relax);
 
+/* May any demand of the set stay unanswered? Then its rows are not of whole numbers. */
+bool plan_relax_has_soft(const struct plan_relax *relax, const struct plan_cut *cut);
+
 /* Does every region belong to a failure? */
 bool plan_may_all_fail(const struct plan_problem *problem);
 
