@@ -173,11 +173,11 @@ static bool rows_allow(const struct plan_place *place, uint32_t column, double m
 static uint32_t allowed(const struct plan_place *place, uint32_t column, uint32_t count)
 {
     uint32_t low = place->counts[column], high = count;
-    if (count <= low || rows_allow(place, column, (double)(count - low), false))
+    if (count <= low || rows_allow(place, column, (double)(count - low), true))
         return count;
     while (low + 1 < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (rows_allow(place, column, (double)(middle - place->counts[column]), false))
+        if (rows_allow(place, column, (double)(middle - place->counts[column]), true))
             low = middle;
         else
             high = middle;

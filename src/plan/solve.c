@@ -46,10 +46,18 @@ struct search {
     double bound_usd_h;
 };
 
+static uint64_t work_of(const struct search *search)
+{
+    uint64_t work = search->relax.work + search->place.work;
+    for (uint32_t s = 0; s < search->problem->service_count; s++)
+        work += search->trees[s].relax.work + search->exacts[s].relax.work;
+    return work;
+}
+
 static bool is_over(struct search *search)
 {
     const struct plan_limits *limits = search->limits;
-    return (limits->work > 0 && search->relax.work + search->place.work >= limits->work) ||
+    return (limits->work > 0 && work_of(search) >= limits->work) ||
            (limits->is_over && limits->is_over(limits->context));
 }
 
@@ -69,6 +77,18 @@ static double cost_of(const struct search *search)
     for (uint32_t s = 0; s < search->problem->service_count; s++)
         cost += search->place.services[s].cost_usd_h + search->place.services[s].egress_usd_h;
     return cost;
+}
+
+static enum plan_stop why_stopped(const struct search *search, enum plan_status status)
+{
+    const struct plan_limits *limits = search->limits;
+    if (status == PLAN_OPTIMAL || status == PLAN_INFEASIBLE)
+        return PLAN_STOP_DONE;
+    if (is_good_enough(search))
+        return PLAN_STOP_GAP;
+    if (limits->work > 0 && work_of(search) >= limits->work)
+        return PLAN_STOP_WORK;
+    return limits->is_over && limits->is_over(limits->context) ? PLAN_STOP_TIME : PLAN_STOP_DONE;
 }
 
 static void keep_best(struct search *search)
@@ -493,7 +513,10 @@ enum err plan_solve(const struct plan_problem *problem, const struct plan_lp_api
         err = find(search, arena, &result);
     result.bound_usd_h = search->bound_usd_h;
     result.cuts = search->relax.cut_count;
-    result.work = search->relax.work + search->place.work;
+    if (!err) {
+        result.work = work_of(search);
+        result.stop = why_stopped(search, result.status);
+    }
     plan_relax_end(&search->relax);
     for (uint32_t s = 0; search->exacts && s < problem->service_count; s++) {
         result.nodes += search->trees[s].solved;

@@ -15,7 +15,7 @@ enum plan_stop { PLAN_STOP_GAP, PLAN_STOP_WORK, PLAN_STOP_TIME, PLAN_STOP_DONE }
 
 struct plan_limits {
     double gap;    /* stop at (cost - bound) / cost <= gap; 0: only when proven optimal */
-    uint64_t work; /* units: simplex iterations times 1000, cells of a max-flow; 0: no limit */
+    uint64_t work; /* units: simplex iterations times 1000, cells of a max-flow; 0: none */
     bool (*is_over)(void *context); /* asked now and then; NULL: never */
     void *context;
 };

@@ -36,7 +36,6 @@ struct shape {
     bool loses_regions, loses_providers;
     bool has_soft, has_moves, has_open, has_egress, has_pins;
     uint32_t more_max; /* an open node needs one replica and up to this many more */
-    const char *known; /* why the planner's answers may break rules today; NULL: they may not */
 };
 
 struct world {
