@@ -23,7 +23,7 @@
 #include "base/check.h"
 #include "plan/relax.h"
 
-enum { SIZES_MAX = 24, TERMS_MAX = PLAN_NODES_MAX * 32 };
+enum { SIZES_MAX = 24, TERMS_MAX = PLAN_NODES_MAX * 32, FOUND_MAX = 4096, SENT_MAX = 100 };
 
 #define FRACTION_MIN 1e-4
 #define EFFICACY_MIN 1e-5
@@ -35,10 +35,14 @@ struct plan_cutter {
     bool is_turned[TERMS_MAX];
     double plain[TERMS_MAX], best_values[TERMS_MAX], values[TERMS_MAX];
     uint32_t count;
-    double side; /* the row: sum factor x >= side */
+    double side;                  /* the row: sum factor x >= side */
+    double slack;                 /* of the row at the solution */
+    int64_t near[PLAN_NODES_MAX]; /* rate of the set's demands near each node */
     double best_side, best_efficacy;
     double sizes[SIZES_MAX];
     uint32_t size_count;
+    double found[FOUND_MAX]; /* efficacy of each cut of this round */
+    uint32_t found_count;
 };
 
 size_t plan_cutter_size(void)
@@ -91,7 +95,7 @@ static void load_row(struct plan_cutter *cutter, const struct plan_relax *relax,
     cutter->count = cutter->size_count = 0;
     for (uint32_t i = 0; i < service->node_count; i++) {
         const struct plan_node *node = &problem->nodes[service->node_first + i];
-        int64_t near = plan_cut_rate_near(&relax->graphs[cut->service], cut, i);
+        int64_t near = cutter->near[i];
         if (near == 0 ||
             (failure != PLAN_NONE && plan_failure_has(&problem->failures[failure], node->region)))
             continue;
@@ -108,6 +112,14 @@ static void load_row(struct plan_cutter *cutter, const struct plan_relax *relax,
         }
     }
     cutter->side = (double)cut->rate * 1e6 / share * (1 - 1e-15);
+}
+
+static void load_set(struct plan_cutter *cutter, const struct plan_relax *relax,
+                     const struct plan_cut *cut)
+{
+    const struct plan_service *service = &relax->problem->services[cut->service];
+    for (uint32_t i = 0; i < service->node_count; i++)
+        cutter->near[i] = plan_cut_rate_near(&relax->graphs[cut->service], cut, i);
 }
 
 /* Rounds the row by <divisor>, with those columns complemented; kept when it is the best so far. */
@@ -144,13 +156,15 @@ static void try_divisor(struct plan_cutter *cutter, const double *x, double divi
         cutter->best_values[i] = cutter->values[i];
 }
 
+/* What is rounded is at least the row over the divisor, and its side at most one more: a divisor
+ * below the row's slack gives nothing. */
 static void try_sizes(struct plan_cutter *cutter, const double *x)
 {
-    for (uint32_t i = 0; i < cutter->size_count; i++) {
-        try_divisor(cutter, x, cutter->sizes[i]);
-        try_divisor(cutter, x, 2 * cutter->sizes[i]);
-        try_divisor(cutter, x, cutter->sizes[i] / 2);
-    }
+    static const double shares[] = {1, 2, 0.5};
+    for (uint32_t i = 0; i < cutter->size_count; i++)
+        for (size_t k = 0; k < COUNT_OF(shares); k++)
+            if (shares[k] * cutter->sizes[i] > cutter->slack)
+                try_divisor(cutter, x, shares[k] * cutter->sizes[i]);
 }
 
 /* As it is; then with the columns beyond half of their most as what they lack of it (Marchand and
@@ -158,6 +172,9 @@ static void try_sizes(struct plan_cutter *cutter, const double *x)
 static void try_divisors(struct plan_cutter *cutter, const double *x)
 {
     bool turns = false;
+    cutter->slack = -cutter->side;
+    for (uint32_t i = 0; i < cutter->count; i++)
+        cutter->slack += cutter->factors[i] * x[cutter->columns[i]];
     memset(cutter->is_turned, 0, cutter->count * sizeof *cutter->is_turned);
     try_sizes(cutter, x);
     for (uint32_t i = 0; i < cutter->count; i++) {
@@ -168,16 +185,16 @@ static void try_divisors(struct plan_cutter *cutter, const double *x)
         try_sizes(cutter, x);
 }
 
-static uint32_t send_best(struct plan_cutter *cutter, struct plan_relax *relax)
+static void send_best(struct plan_cutter *cutter, struct plan_relax *relax)
 {
-    if (cutter->best_efficacy < EFFICACY_MIN || !plan_relax_has_room(relax, cutter->count))
-        return 0;
+    if (cutter->best_efficacy < EFFICACY_MIN || !plan_relax_has_room(relax, cutter->count) ||
+        cutter->found_count == FOUND_MAX)
+        return;
+    cutter->found[cutter->found_count++] = cutter->best_efficacy;
     plan_relax_row(relax, cutter->best_side, PLAN_LP_INFINITY);
     for (uint32_t i = 0; i < cutter->count; i++)
         if (cutter->best_values[i] != 0)
             plan_relax_term(relax, cutter->columns[i], cutter->best_values[i]);
-    relax->rounding_count++;
-    return 1;
 }
 
 bool plan_relax_has_soft(const struct plan_relax *relax, const struct plan_cut *cut)
@@ -190,15 +207,14 @@ bool plan_relax_has_soft(const struct plan_relax *relax, const struct plan_cut *
     return false;
 }
 
-static bool failure_matters(const struct plan_relax *relax, const struct plan_cut *cut,
-                            uint32_t failure)
+static bool failure_matters(const struct plan_cutter *cutter, const struct plan_relax *relax,
+                            const struct plan_cut *cut, uint32_t failure)
 {
     const struct plan_problem *problem = relax->problem;
     const struct plan_service *service = &problem->services[cut->service];
     for (uint32_t i = 0; i < service->node_count; i++) {
         const struct plan_node *node = &problem->nodes[service->node_first + i];
-        if (!plan_failure_has(&problem->failures[failure], node->region) ||
-            plan_cut_rate_near(&relax->graphs[cut->service], cut, i) == 0)
+        if (!plan_failure_has(&problem->failures[failure], node->region) || cutter->near[i] == 0)
             continue;
         for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
             if (relax->solution.x[c] > 1e-6)
@@ -223,24 +239,22 @@ static void try_largest_site(struct plan_cutter *cutter, const double *x, double
     cutter->side = base;
 }
 
-static uint32_t cut_after_failures(struct plan_cutter *cutter, struct plan_relax *relax,
-                                   const struct plan_cut *cut, enum view view)
+static void cut_after_failures(struct plan_cutter *cutter, struct plan_relax *relax,
+                               const struct plan_cut *cut, enum view view)
 {
-    uint32_t added = 0;
     for (uint32_t f = 0; f <= relax->problem->failure_count; f++) {
         uint32_t failure = f == 0 ? PLAN_NONE : f - 1;
-        if (failure != PLAN_NONE && !failure_matters(relax, cut, failure))
+        if (failure != PLAN_NONE && !failure_matters(cutter, relax, cut, failure))
             continue;
         load_row(cutter, relax, cut, failure, false, view);
         cutter->best_efficacy = 0;
         try_divisors(cutter, relax->solution.x);
-        added += send_best(cutter, relax);
+        send_best(cutter, relax);
     }
-    return added;
 }
 
-static uint32_t cut_largest_site(struct plan_cutter *cutter, struct plan_relax *relax,
-                                 const struct plan_cut *cut, enum view view)
+static void cut_largest_site(struct plan_cutter *cutter, struct plan_relax *relax,
+                             const struct plan_cut *cut, enum view view)
 {
     load_row(cutter, relax, cut, PLAN_NONE, true, view);
     double smallest = INFINITY;
@@ -249,7 +263,7 @@ static uint32_t cut_largest_site(struct plan_cutter *cutter, struct plan_relax *
     cutter->best_efficacy = 0;
     for (uint32_t i = 0; i < cutter->size_count; i++)
         try_largest_site(cutter, relax->solution.x, cutter->sizes[i], smallest);
-    return send_best(cutter, relax);
+    send_best(cutter, relax);
 }
 
 /* The row as it is. */
@@ -279,8 +293,8 @@ static double sites_need(double side, double k)
 }
 
 /* The number of sites: see the head of this file. */
-static uint32_t cut_sites(struct plan_cutter *cutter, struct plan_relax *relax,
-                          const struct plan_cut *cut)
+static void cut_sites(struct plan_cutter *cutter, struct plan_relax *relax,
+                      const struct plan_cut *cut)
 {
     const struct plan_service *service = &relax->problem->services[cut->service];
     const double *x = relax->solution.x;
@@ -289,7 +303,7 @@ static uint32_t cut_sites(struct plan_cutter *cutter, struct plan_relax *relax,
     uint32_t first = cutter->count;
     for (uint32_t i = 0; i < service->node_count; i++) {
         uint32_t y = relax->first_open + service->node_first + i;
-        if (plan_cut_rate_near(&relax->graphs[cut->service], cut, i) == 0)
+        if (cutter->near[i] == 0)
             continue;
         open += x[y];
         add_term(cutter, y, 1, 0);
@@ -302,23 +316,23 @@ static uint32_t cut_sites(struct plan_cutter *cutter, struct plan_relax *relax,
     cutter->best_efficacy = 0;
     try_plain(cutter, x);
     try_divisors(cutter, x);
-    return send_best(cutter, relax);
+    send_best(cutter, relax);
 }
 
-static uint32_t cut_set(struct plan_cutter *cutter, struct plan_relax *relax,
-                        const struct plan_cut *cut, bool all_regions_may_fail)
+static void cut_set(struct plan_cutter *cutter, struct plan_relax *relax,
+                    const struct plan_cut *cut, bool all_regions_may_fail)
 {
     static const uint64_t none[PLAN_NODES_MAX / 64];
-    uint32_t added = cut_after_failures(cutter, relax, cut, VIEW_REPLICAS) +
-                     cut_after_failures(cutter, relax, cut, VIEW_OPEN);
+    load_set(cutter, relax, cut);
+    cut_after_failures(cutter, relax, cut, VIEW_REPLICAS);
+    cut_after_failures(cutter, relax, cut, VIEW_OPEN);
     if (memcmp(cut->opened, none, sizeof none) != 0)
-        added += cut_after_failures(cutter, relax, cut, VIEW_AS_FOUND);
-    if (all_regions_may_fail)
-        added += cut_sites(cutter, relax, cut);
-    if (all_regions_may_fail)
-        added += cut_largest_site(cutter, relax, cut, VIEW_REPLICAS) +
-                 cut_largest_site(cutter, relax, cut, VIEW_OPEN);
-    return added;
+        cut_after_failures(cutter, relax, cut, VIEW_AS_FOUND);
+    if (!all_regions_may_fail)
+        return;
+    cut_sites(cutter, relax, cut);
+    cut_largest_site(cutter, relax, cut, VIEW_REPLICAS);
+    cut_largest_site(cutter, relax, cut, VIEW_OPEN);
 }
 
 bool plan_may_all_fail(const struct plan_problem *problem)
@@ -333,15 +347,39 @@ bool plan_may_all_fail(const struct plan_problem *problem)
     return true;
 }
 
+/* The most effective <SENT_MAX> of this round; equal ones are taken for the same cut. */
+static double least_to_send(struct plan_cutter *cutter)
+{
+    double best[SENT_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < cutter->found_count; i++) {
+        uint32_t at = 0;
+        while (at < count && best[at] > cutter->found[i])
+            at++;
+        if (at == SENT_MAX || (at < count && best[at] == cutter->found[i])) {
+            cutter->found[i] = 0;
+            continue;
+        }
+        count += count < SENT_MAX;
+        memmove(best + at + 1, best + at, (count - at - 1) * sizeof *best);
+        best[at] = cutter->found[i];
+    }
+    return count > 0 ? best[count - 1] : 0;
+}
+
 uint32_t plan_relax_round_cuts(struct plan_relax *relax)
 {
     bool may_fail = plan_may_all_fail(relax->problem);
-    uint32_t added = 0;
+    struct plan_cutter *cutter = relax->cutter;
+    uint32_t first = relax->rows.count;
+    cutter->found_count = 0;
     for (uint32_t s = 0; s < relax->problem->service_count; s++)
         plan_relax_find_sets(relax, s);
     uint32_t known = relax->cut_count < relax->cuts_max ? relax->cut_count : relax->cuts_max;
     for (uint32_t i = 0; i < known; i++)
         if (!plan_relax_has_soft(relax, &relax->cuts[i]))
-            added += cut_set(relax->cutter, relax, &relax->cuts[i], may_fail);
-    return added;
+            cut_set(cutter, relax, &relax->cuts[i], may_fail);
+    double least = least_to_send(cutter);
+    plan_relax_keep(relax, first, cutter->found, least);
+    return relax->rows.count - first;
 }

@@ -20,6 +20,9 @@ enum { SHARE_PPM = 750000, SHARE_LOST_PPM = 950000 };
 #define STOCK_MIN       2.0
 #define STOCK_MAX       6.0
 #define STOCK_RAISE     1.25
+#define OPEN_LEAST                                                                                 \
+    0.05 /* of a reference machine: two small machines, a load balancer, their watching */
+#define OPEN_MOST 0.15
 
 /* A service's weights, and what one token of one request keeps in memory. */
 static const struct {
@@ -245,7 +248,7 @@ static enum err make_service(struct maker *maker, uint32_t s, struct text *why)
                                      .demand_first = problem->demand_count,
                                      .share_ppm = SHARE_PPM,
                                      .share_lost_ppm = SHARE_LOST_PPM};
-    maker->open_usd_h = maker->reference_usd_h * between(&maker->rng, 0.25, 0.75);
+    maker->open_usd_h = maker->reference_usd_h * between(&maker->rng, OPEN_LEAST, OPEN_MOST);
     make_nodes(maker, s);
     if (!make_demands(maker, s))
         return ERR_MEMORY;
@@ -367,7 +370,7 @@ static enum err is_relaxation_feasible(struct maker *maker, const struct plan_lp
         return ERR_MEMORY;
     enum err err = plan_relax_begin(relax, problem, lp, CUTS_MAX, maker->arena);
     if (!err)
-        err = plan_relax_close(relax, ROUNDS_MAX, 0, NULL, NULL);
+        err = plan_relax_close(relax, ROUNDS_MAX, -1, NULL, NULL);
     plan_relax_end(relax);
     if (err && err != ERR_VALUE)
         return err;
@@ -506,42 +509,7 @@ enum err plan_draw_problem(const struct catalog *catalog, const struct plan_draw
     return err;
 }
 
-enum err plan_draw_noise(const struct plan_problem *problem, double share, uint64_t seed,
-                         struct arena *arena, struct plan_problem **ret_problem)
+bool plan_draw_is_second_site(struct span region)
 {
-    CHECK(share >= 0 && share <= 0.9);
-    struct plan_problem *noisy = ARENA_NEW(arena, struct plan_problem);
-    struct plan_demand *demands = ARENA_ARRAY(arena, struct plan_demand, problem->demand_count);
-    if (!noisy || !demands)
-        return ERR_MEMORY;
-    struct rng rng;
-    rng_init(&rng, seed);
-    for (uint32_t d = 0; d < problem->demand_count; d++) {
-        demands[d] = problem->demands[d];
-        double factor = between(&rng, 1 - share, 1 + share);
-        demands[d].rate = 1 + (int64_t)((double)demands[d].rate * factor);
-    }
-    *noisy = *problem;
-    noisy->demands = demands;
-    *ret_problem = noisy;
-    return ERR_OK;
-}
-
-enum err plan_draw_running(const struct plan_problem *problem, const uint32_t *counts, double hours,
-                           struct arena *arena, struct plan_problem **ret_problem)
-{
-    CHECK(hours >= 0);
-    struct plan_problem *running = ARENA_NEW(arena, struct plan_problem);
-    struct plan_column *columns = ARENA_ARRAY(arena, struct plan_column, problem->column_count);
-    if (!running || !columns)
-        return ERR_MEMORY;
-    for (uint32_t c = 0; c < problem->column_count; c++) {
-        columns[c] = problem->columns[c];
-        columns[c].running = counts[c];
-        columns[c].start_usd_h = columns[c].stop_usd_h = hours * columns[c].cost_usd_h;
-    }
-    *running = *problem;
-    running->columns = columns;
-    *ret_problem = running;
-    return ERR_OK;
+    return region.n > 2 && region.p[region.n - 2] == '+' && region.p[region.n - 1] == '2';
 }

@@ -15,7 +15,7 @@
  * half of the zones, within an SLO of 100, 150 or 250 ms; a zone only where at least two drawn
  * regions with a usable sku meet it. Its demand fills, at 75 % load, as many replicas of its
  * cheapest sku as the regime says, log-uniform: small 4-9, mix 3-180, big 150-290. Load is 75 % at
- * most, 95 % after a loss. An open site costs 0.25-0.75 of the hour of that sku, by service. An
+ * most, 95 % after a loss. An open site costs 0.05-0.15 of the hour of that sku, by service. An
  * answer is 64 KiB (256 events of a stream) and pays the region's price to the internet.
  *
  * Stock. Each demand asks every node in its reach for an equal share, so that the others carry it
@@ -49,15 +49,6 @@ MUST_USE enum err plan_draw_problem(const struct catalog *catalog, const struct 
                                     const struct plan_lp_api *lp, struct arena *arena,
                                     struct plan_problem **ret_problem, struct text *why);
 
-/* The same problem with every rate times 1 +- <share> (0 .. 0.9), uniform, by <seed>; stock as
- * before. Shares everything else with <problem>. ERR_MEMORY: <arena> is too small. */
-MUST_USE enum err plan_draw_noise(const struct plan_problem *problem, double share, uint64_t seed,
-                                  struct arena *arena, struct plan_problem **ret_problem);
-
-/* The same problem while <counts> (of each column) run: one replica more than that, or less, costs
- * <hours> of its price. Shares everything but the columns with <problem>. ERR_MEMORY: as above. */
-MUST_USE enum err plan_draw_running(const struct plan_problem *problem, const uint32_t *counts,
-                                    double hours, struct arena *arena,
-                                    struct plan_problem **ret_problem);
+bool plan_draw_is_second_site(struct span region); /* of a problem, by its name */
 
 #endif

@@ -8,7 +8,7 @@ enum {
     CUT_TERMS = 96,
     SETS_MAX = 63,  /* of one service, a round */
     SETS_KEPT = 96, /* of one service */
-    STALLED_MAX = 2,
+    STALLED_MAX = 1,
     PURGE_EVERY = 150,
     ITERATIONS_MAX = 1000000,
     WORK_OF_ITERATION = 1000
@@ -614,12 +614,35 @@ static uint32_t separate_all(struct plan_relax *relax)
     return added;
 }
 
+/* Row <from> takes the place of <to>, which is before it or it. */
+static void move_row(struct plan_relax *relax, uint32_t from, uint32_t to)
+{
+    struct plan_lp_rows *rows = &relax->rows;
+    int32_t start = rows->starts[from], size = rows->starts[from + 1] - start;
+    memmove((int32_t *)(uintptr_t)rows->columns + rows->starts[to], rows->columns + start,
+            (size_t)size * sizeof *rows->columns);
+    memmove((double *)(uintptr_t)rows->values + rows->starts[to], rows->values + start,
+            (size_t)size * sizeof *rows->values);
+    ((double *)(uintptr_t)rows->lower)[to] = rows->lower[from];
+    ((double *)(uintptr_t)rows->upper)[to] = rows->upper[from];
+    starts_of(relax)[to + 1] = rows->starts[to] + size;
+}
+
+void plan_relax_keep(struct plan_relax *relax, uint32_t first, const double *worth, double least)
+{
+    uint32_t kept = first;
+    CHECK(relax->sent <= first);
+    for (uint32_t r = first; r < relax->rows.count; r++)
+        if (worth[r - first] >= least)
+            move_row(relax, r, kept++);
+    relax->rows.count = kept;
+}
+
 /* Cuts that the solution does not lean on go. Rows that the library does not have yet stay. */
 static void purge_sent(struct plan_relax *relax)
 {
     struct plan_lp_rows *rows = &relax->rows;
-    int32_t *gone = relax->starts, *starts = starts_of(relax);
-    double *lower = (double *)(uintptr_t)rows->lower, *upper = (double *)(uintptr_t)rows->upper;
+    int32_t *gone = relax->starts;
     uint32_t count = 0, kept = relax->first_cut, sent = relax->sent, exported = relax->exported;
     for (uint32_t r = relax->first_cut; r < rows->count; r++) {
         double value = 0;
@@ -630,14 +653,7 @@ static void purge_sent(struct plan_relax *relax)
             exported -= r < relax->exported;
             continue;
         }
-        int32_t from = rows->starts[r], size = rows->starts[r + 1] - from, to = starts[kept];
-        memmove((int32_t *)(uintptr_t)rows->columns + to, rows->columns + from,
-                (size_t)size * sizeof *rows->columns);
-        memmove((double *)(uintptr_t)rows->values + to, rows->values + from,
-                (size_t)size * sizeof *rows->values);
-        lower[kept] = lower[r];
-        upper[kept] = upper[r];
-        starts[++kept] = to + size;
+        move_row(relax, r, kept++);
     }
     if (count > 0)
         relax->api->delete_rows(relax->lp, count, gone);

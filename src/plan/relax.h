@@ -49,7 +49,7 @@ struct plan_relax {
     struct plan_cutter *cutter;
     double *scratch, *reduced; /* scratch, twice and once of each column */
     struct plan_cut *cuts;     /* of the sets of demands that were found last */
-    uint32_t cut_count, cuts_max, rounding_count;
+    uint32_t cut_count, cuts_max;
     uint32_t sent;     /* rows that the library has */
     uint32_t exported; /* rows below were given to another relaxation */
     struct plan_lp_solution solution;
@@ -90,6 +90,10 @@ void plan_relax_rule(struct plan_relax *relax, uint32_t rule, double lower, doub
 /* lift.c: rows that hold for every plan of one service that costs at most <best>, where all regions
  * may be lost; how many. <x>: room for a copy of the solution, which is lost. */
 uint32_t plan_relax_lift(struct plan_relax *relax, double best, double *x);
+
+/* Of the rows from <first> on, which the library does not have yet, only those stay that are worth
+ * at least <least>. */
+void plan_relax_keep(struct plan_relax *relax, uint32_t first, const double *worth, double least);
 
 /* The row that was added last goes. */
 void plan_relax_drop_row(struct plan_relax *relax);

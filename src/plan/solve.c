@@ -11,10 +11,10 @@
 enum {
     ROWS_MAX = 16384,
     PRICE_ROUNDS = 8,
-    ROUNDING_ROUNDS = 3,
-    LEAVES_A_TURN = 16,
+    ROUNDING_ROUNDS = 8,
+    LEAVES_A_TURN = 32,
     ATTEMPTS = 8,
-    POLISH_LEAVES = 40,
+    POLISH_LEAVES = 10,
     STALE_MAX = 40,
     TURNS_TO_PLACE = 12, /* of a tree, for a first plan */
     TRIES = 8
@@ -25,6 +25,8 @@ enum {
 #define PROVEN_WITHIN 1e-6
 /* The services' bounds together are this near to the whole's: their prices are good. */
 #define PRICES_WITHIN 3e-4
+/* Rounding goes on as long as it raises the whole's bound by this share. */
+#define ROUNDING_GAIN 3e-4
 
 struct search {
     const struct plan_problem *problem;
@@ -106,7 +108,8 @@ static void keep_best(struct search *search)
 static bool construct(struct search *search, double theta)
 {
     uint32_t service_count = search->problem->service_count;
-    for (uint32_t attempt = 0; attempt < ATTEMPTS && !is_over(search); attempt++) {
+    for (uint32_t attempt = 0; attempt == 0 || (attempt < ATTEMPTS && !is_over(search));
+         attempt++) {
         uint32_t failed = PLAN_NONE;
         for (uint32_t c = 0; c < search->problem->column_count; c++)
             plan_place_set(&search->place, c, search->problem->columns[c].count_min);
@@ -412,13 +415,14 @@ static void note_unmet(struct search *search)
 static enum err find_prices(struct search *search, double *ret_root_usd_h)
 {
     uint32_t rounding = 0;
+    double last = 0;
     for (uint32_t round = 0;; round++) {
         uint32_t added;
         enum err err = close_services(search, rounding > 0, &added);
         double bound = search->bound_usd_h;
         if (rounding == 0)
             *ret_root_usd_h = bound;
-        if (err || is_over(search) || (added == 0 && rounding == ROUNDING_ROUNDS))
+        if (err || is_over(search) || (added == 0 && rounding > 0))
             return err;
         err = plan_relax_close(&search->relax, 0, 0, NULL, NULL);
         if (err)
@@ -432,8 +436,9 @@ static enum err find_prices(struct search *search, double *ret_root_usd_h)
         bool is_near = whole - bound <= PRICES_WITHIN * whole || round == PRICE_ROUNDS;
         if (rounding > 0 || is_near)
             rounding++;
-        if (rounding > ROUNDING_ROUNDS)
+        if (rounding == ROUNDING_ROUNDS || (rounding > 3 && whole - last <= ROUNDING_GAIN * whole))
             return ERR_OK;
+        last = whole;
         set_prices(search);
         plan_relax_purge(&search->relax);
     }

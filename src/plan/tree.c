@@ -7,9 +7,9 @@
 
 enum {
     ROWS_OF_A_TREE = 3072,
-    ROUNDS_AT_ROOT = 12,
+    ROUNDS_AT_ROOT = 6,
     ROUNDINGS_AT_ROOT = 4,
-    LIFTS = 2,
+    LIFTS = 1,
     CLOSE_ROUNDS = 60,
     ROUND_EVERY = 8
 };
@@ -17,7 +17,7 @@ enum {
 #define WHOLE_WITHIN 1e-6 /* a value this near to a whole number is one */
 /* Cuts are looked for as long as they raise the bound by these shares: for prices, and at a root.
  */
-#define PRICE_GAIN   3e-4
+#define PRICE_GAIN   2e-3
 #define ROOT_GAIN    5e-5
 #define WORTH        1e-7 /* share of the cost that a leaf must promise to save */
 
@@ -194,12 +194,27 @@ void plan_tree_price(struct plan_tree *tree, const double *prices)
     }
 }
 
+/* Hall's cuts and rounding ones, as long as they raise the bound. */
+static enum err cut_root(struct plan_tree *tree, double gain_min, bool (*is_over)(void *),
+                         void *context)
+{
+    double last = -INFINITY;
+    for (uint32_t round = 0;; round++) {
+        enum err err = plan_relax_close(&tree->relax, CLOSE_ROUNDS, gain_min, is_over, context);
+        double bound = err ? last : plan_relax_bound(&tree->relax);
+        if (err || bound - last <= gain_min * __builtin_fabs(bound) || round == ROUNDS_AT_ROOT ||
+            (is_over && is_over(context)) || plan_relax_round_cuts(&tree->relax) == 0)
+            return err;
+        last = bound;
+    }
+}
+
 enum err plan_tree_close(struct plan_tree *tree, bool rounds_cuts, bool (*is_over)(void *),
                          void *context)
 {
-    enum err err = plan_relax_close(&tree->relax, CLOSE_ROUNDS, PRICE_GAIN, is_over, context);
-    if (!err && rounds_cuts && plan_relax_round_cuts(&tree->relax) > 0)
-        err = plan_relax_close(&tree->relax, CLOSE_ROUNDS, PRICE_GAIN, is_over, context);
+    enum err err = rounds_cuts
+                       ? cut_root(tree, PRICE_GAIN, is_over, context)
+                       : plan_relax_close(&tree->relax, CLOSE_ROUNDS, PRICE_GAIN, is_over, context);
     if (!err)
         tree->bound_usd_h = plan_relax_bound(&tree->relax);
     return err;
@@ -356,14 +371,17 @@ static uint32_t choose(const struct plan_tree *tree)
     return best;
 }
 
+/* <parent> with <column> rounded from <value>. */
 static uint32_t add_leaf(struct plan_tree *tree, uint32_t parent, uint32_t column, bool is_upper,
                          double value)
 {
+    double whole = is_upper ? floor(value) : floor(value) + 1;
     uint32_t leaf = tree->leaf_count++;
     tree->leaves[leaf] = (struct plan_leaf){.parent = parent,
                                             .column = column,
                                             .is_upper = is_upper,
-                                            .value = value,
+                                            .value = whole,
+                                            .part = __builtin_fabs(value - whole),
                                             .bound = tree->leaves[parent].bound};
     return leaf;
 }
@@ -396,7 +414,7 @@ static void learn(struct plan_tree *tree, uint32_t leaf, double before)
     const struct plan_leaf *own = &tree->leaves[leaf];
     if (own->parent == PLAN_NONE || !isfinite(before) || own->bound <= before)
         return;
-    tree->sums[!own->is_upper][own->column] += own->bound - before;
+    tree->sums[!own->is_upper][own->column] += (own->bound - before) / own->part;
     tree->seen[!own->is_upper][own->column]++;
 }
 
@@ -465,6 +483,8 @@ static uint32_t solve_leaf(struct plan_tree *tree, struct plan_place *place, uin
             return PLAN_NONE;
         if (!raise_bound(tree, leaf, err ? before : plan_relax_bound(relax)))
             return PLAN_NONE;
+        if (leaf == 0 && !err)
+            note_root(tree);
         column = err ? PLAN_NONE : choose(tree);
         if (column == PLAN_NONE && (err || is_closed))
             return close_leaf(tree, place, leaf, err == ERR_OK);
@@ -474,33 +494,17 @@ static uint32_t solve_leaf(struct plan_tree *tree, struct plan_place *place, uin
     double value = relax->solution.x[column];
     if (tree->solved % ROUND_EVERY == 0)
         try_rounding(tree, place, 0.1 * (double)(tree->solved / ROUND_EVERY % 10));
-    if (leaf == 0)
-        note_root(tree);
-    uint32_t down = add_leaf(tree, leaf, column, true, floor(value));
-    uint32_t up = add_leaf(tree, leaf, column, false, floor(value) + 1);
+    uint32_t down = add_leaf(tree, leaf, column, true, value);
+    uint32_t up = add_leaf(tree, leaf, column, false, value);
     bool dives_up = value - floor(value) > 0.5;
     heap_push(tree, dives_up ? down : up);
     return dives_up ? up : down;
 }
 
-/* Hall's cuts and rounding ones, as long as they raise the bound. */
-static enum err cut_root(struct plan_tree *tree, bool (*is_over)(void *), void *context)
-{
-    double last = -INFINITY;
-    for (uint32_t round = 0;; round++) {
-        enum err err = plan_relax_close(&tree->relax, CLOSE_ROUNDS, ROOT_GAIN, is_over, context);
-        double bound = err ? last : plan_relax_bound(&tree->relax);
-        if (err || bound - last <= ROOT_GAIN * __builtin_fabs(bound) || round == ROUNDS_AT_ROOT ||
-            (is_over && is_over(context)) || plan_relax_round_cuts(&tree->relax) == 0)
-            return err;
-        last = bound;
-    }
-}
-
 void plan_tree_root(struct plan_tree *tree, struct plan_place *place, bool (*is_over)(void *),
                     void *context)
 {
-    if (cut_root(tree, is_over, context) != ERR_OK)
+    if (cut_root(tree, ROOT_GAIN, is_over, context) != ERR_OK)
         return;
     tree->best_usd_h = priced_cost(tree, place);
     for (unsigned i = 0; i < ROUNDINGS_AT_ROOT; i++)
@@ -514,7 +518,7 @@ void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *conte
         if ((is_over && is_over(context)) ||
             plan_relax_close(&tree->relax, 0, 0, is_over, context) != ERR_OK ||
             plan_relax_lift(&tree->relax, tree->best_usd_h, tree->root_reduced) == 0 ||
-            cut_root(tree, is_over, context) != ERR_OK)
+            cut_root(tree, ROOT_GAIN, is_over, context) != ERR_OK)
             return;
 }
 

@@ -17,6 +17,7 @@ struct plan_leaf {
     uint32_t column; /* of the programme */
     bool is_upper;
     double value, bound;
+    double part; /* how far the parent's value was off: 0 .. 1 */
 };
 
 struct plan_tree {
@@ -28,6 +29,7 @@ struct plan_tree {
     uint32_t *row_of; /* of the whole, for each of its rows */
     double *first_lower, *first_upper, *root_lower, *root_upper;
     double *root_reduced; /* reduced costs at the root, and the bound that goes with them */
+    double *values;       /* of the leaf that is branched on */
     double root_usd_h, tight_usd_h; /* the cost that the root was tightened for */
     double *sums[2];                /* pseudo-costs down, up: gain per unit, and how often */
     uint32_t *seen[2];
