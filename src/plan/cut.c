@@ -23,18 +23,18 @@
 #include "base/check.h"
 #include "plan/relax.h"
 
-enum { SIZES_MAX = 24, TERMS_MAX = PLAN_NODES_MAX * 32, FOUND_MAX = 4096, SENT_MAX = 100 };
+enum { SIZES_MAX = 24, FOUND_MAX = 4096, SENT_MAX = 100 };
 
 #define FRACTION_MIN 1e-4
 #define EFFICACY_MIN 1e-5
 
 struct plan_cutter {
-    uint32_t columns[TERMS_MAX];
-    double factors[TERMS_MAX]; /* of the row, in units of its speeds */
-    double most[TERMS_MAX];    /* of each column */
-    bool is_turned[TERMS_MAX];
-    double plain[TERMS_MAX], best_values[TERMS_MAX], values[TERMS_MAX];
-    uint32_t count;
+    uint32_t *columns;
+    double *factors; /* of the row, in units of its speeds */
+    double *most;    /* of each column */
+    bool *is_turned;
+    double *plain, *best_values, *values;
+    uint32_t count, terms_max;
     double side;                  /* the row: sum factor x >= side */
     double slack;                 /* of the row at the solution */
     int64_t near[PLAN_NODES_MAX]; /* rate of the set's demands near each node */
@@ -45,9 +45,24 @@ struct plan_cutter {
     uint32_t found_count;
 };
 
-size_t plan_cutter_size(void)
+struct plan_cutter *plan_cutter_new(const struct plan_problem *problem, struct arena *arena)
 {
-    return sizeof(struct plan_cutter);
+    struct plan_cutter *cutter = ARENA_NEW(arena, struct plan_cutter);
+    uint32_t most = 0;
+    for (uint32_t s = 0; s < problem->service_count; s++) {
+        uint32_t terms = problem->services[s].column_count + problem->services[s].node_count;
+        most = terms > most ? terms : most;
+    }
+    if (!cutter)
+        return NULL;
+    cutter->terms_max = most;
+    cutter->columns = ARENA_ARRAY(arena, uint32_t, most);
+    cutter->is_turned = ARENA_ARRAY(arena, bool, most);
+    double **arrays[] = {&cutter->factors, &cutter->most, &cutter->plain, &cutter->best_values,
+                         &cutter->values};
+    for (size_t i = 0; i < COUNT_OF(arrays); i++)
+        *arrays[i] = ARENA_ARRAY(arena, double, most);
+    return cutter;
 }
 
 static void add_size(struct plan_cutter *cutter, double size)
@@ -76,8 +91,7 @@ static double most_of(const struct plan_relax *relax, uint32_t node, double near
 
 static void add_term(struct plan_cutter *cutter, uint32_t column, double most, double factor)
 {
-    if (cutter->count == TERMS_MAX)
-        return;
+    CHECK(cutter->count < cutter->terms_max);
     cutter->columns[cutter->count] = column;
     cutter->most[cutter->count] = most;
     cutter->factors[cutter->count++] = factor;

@@ -329,7 +329,7 @@ struct plan_probe {
     struct plan_demand_set sets[SETS_MAX + 1];
     int64_t room[PLAN_NODES_MAX];
     bool is_lost[PLAN_NODES_MAX], is_reached[PLAN_NODES_MAX];
-    int64_t limits[PLAN_DEMANDS_MAX * PLAN_NODES_MAX];
+    int64_t *limits;              /* of each edge */
     double value[PLAN_NODES_MAX]; /* the same as <room>, in requests per second */
 };
 
@@ -521,7 +521,7 @@ static bool make_memory(struct plan_relax *relax, uint32_t rows_max, struct aren
     relax->upper_first = ARENA_ARRAY(arena, double, problem->column_count);
     relax->is_odd = ARENA_ARRAY(arena, bool, problem->column_count);
     relax->starts = ARENA_ARRAY(arena, int32_t, relax->rows_max + column_max + 2);
-    relax->cutter = arena_take(arena, plan_cutter_size());
+    relax->cutter = plan_cutter_new(problem, arena);
     relax->probe = ARENA_NEW(arena, struct plan_probe);
     relax->scratch = ARENA_ARRAY(arena, double, 2 * column_max);
     relax->reduced = ARENA_ARRAY(arena, double, column_max);
@@ -535,7 +535,12 @@ static bool make_memory(struct plan_relax *relax, uint32_t rows_max, struct aren
     for (uint32_t s = 0; is_whole && s < problem->service_count; s++)
         is_whole = plan_graph_init(&relax->graphs[s], problem, s, arena) &&
                    plan_routing_init(&relax->routings[s], &relax->graphs[s], arena);
-    return is_whole;
+    uint32_t edges = 0;
+    for (uint32_t s = 0; is_whole && s < problem->service_count; s++)
+        edges = relax->graphs[s].edge_count > edges ? relax->graphs[s].edge_count : edges;
+    if (is_whole)
+        relax->probe->limits = ARENA_ARRAY(arena, int64_t, edges);
+    return is_whole && relax->probe->limits;
 }
 
 /* Hands the rows that the library does not have on to it. */

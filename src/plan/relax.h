@@ -69,7 +69,8 @@ void plan_relax_end(struct plan_relax *relax);
 MUST_USE enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds, double gain_min,
                                    bool (*is_over)(void *), void *context);
 
-size_t plan_cutter_size(void);
+/* Room for looking for rounding cuts; NULL: the arena is too small. */
+struct plan_cutter *plan_cutter_new(const struct plan_problem *problem, struct arena *arena);
 
 bool plan_cut_opens(const struct plan_cut *cut, uint32_t node);
 

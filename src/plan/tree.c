@@ -6,7 +6,7 @@
 #include "base/check.h"
 
 enum {
-    ROWS_OF_A_TREE = 3072,
+    ROWS_OF_A_TREE = 1536,
     ROUNDS_AT_ROOT = 6,
     ROUNDINGS_AT_ROOT = 4,
     LIFTS = 1,
