@@ -43,7 +43,8 @@ bool plan_place_init(struct plan_place *place, const struct plan_problem *proble
         .row_firsts = ARENA_ARRAY(arena, uint32_t, problem->column_count + 2),
         .row_of = ARENA_ARRAY(arena, uint32_t, term_count),
         .row_factors = ARENA_ARRAY(arena, double, term_count),
-        .order = ARENA_ARRAY(arena, uint32_t, problem->column_count)};
+        .order = ARENA_ARRAY(arena, uint32_t, problem->column_count),
+        .costs = ARENA_ARRAY(arena, double, problem->column_count)};
     bool is_whole = !arena->is_overflown;
     for (uint32_t s = 0; is_whole && s < problem->service_count; s++) {
         struct plan_place_service *own = &place->services[s];
@@ -79,9 +80,39 @@ bool plan_place_init(struct plan_place *place, const struct plan_problem *proble
             place->row_of[at] = r;
             place->row_factors[at] = problem->rows[r].terms[i].factor;
         }
-    for (uint32_t c = 0; c < problem->column_count; c++)
+    for (uint32_t c = 0; c < problem->column_count; c++) {
+        place->costs[c] = problem->columns[c].cost_usd_h;
         plan_place_set(place, c, problem->columns[c].count_min);
+    }
     return true;
+}
+
+static void set_cost(struct plan_place *place, uint32_t column, double cost)
+{
+    uint32_t service = place->problem->nodes[place->problem->columns[column].node].service;
+    place->services[service].cost_usd_h += place->counts[column] * (cost - place->costs[column]);
+    place->costs[column] = cost;
+}
+
+void plan_place_price(struct plan_place *place, const double *prices)
+{
+    const struct plan_problem *problem = place->problem;
+    for (uint32_t c = 0; c < problem->column_count; c++) {
+        double cost = problem->columns[c].cost_usd_h;
+        for (uint32_t i = place->row_firsts[c]; prices && i < place->row_firsts[c + 1]; i++)
+            cost -= prices[place->row_of[i]] * place->row_factors[i];
+        set_cost(place, c, cost);
+    }
+}
+
+double plan_place_cost(const struct plan_place *place)
+{
+    double cost = 0;
+    for (uint32_t s = 0; s < place->problem->service_count; s++)
+        cost += place->services[s].cost_usd_h + place->services[s].egress_usd_h;
+    for (uint32_t c = 0; c < place->problem->column_count; c++)
+        cost -= place->counts[c] * (place->costs[c] - place->problem->columns[c].cost_usd_h);
+    return cost;
 }
 
 /* Counts ------------------------------------------------------------------------------------ */
@@ -117,7 +148,7 @@ void plan_place_set(struct plan_place *place, uint32_t column, uint32_t count)
     place->counts[column] = count;
     place->speeds[own->node] = after;
     state->cost_usd_h +=
-        own->cost_usd_h * change + moves_cost(own, count) - moves_cost(own, before);
+        place->costs[column] * change + moves_cost(own, count) - moves_cost(own, before);
     if ((speed > 0) != (after > 0))
         state->cost_usd_h += after > 0 ? node->open_usd_h : -node->open_usd_h;
     for (uint32_t i = place->row_firsts[column]; i < place->row_firsts[column + 1]; i++)
@@ -350,7 +381,7 @@ static double price_of(const struct plan_place *place, uint32_t column)
 {
     const struct plan_column *own = &place->problem->columns[column];
     uint32_t count = place->counts[column];
-    double price = own->cost_usd_h + moves_cost(own, count + 1) - moves_cost(own, count);
+    double price = place->costs[column] + moves_cost(own, count + 1) - moves_cost(own, count);
     const struct plan_node *node = &place->problem->nodes[own->node];
     if (place->speeds[own->node] == 0)
         price += node->open_usd_h;
@@ -531,9 +562,9 @@ static void sort_by_price(const struct plan_place *place, uint32_t *order, uint3
     const struct plan_column *columns = place->problem->columns;
     for (uint32_t i = 1; i < count; i++) { /* dearest for its speed first */
         uint32_t c = order[i], at = i;
-        double value = columns[c].cost_usd_h / (double)columns[c].speed;
+        double value = place->costs[c] / (double)columns[c].speed;
         while (at > 0 &&
-               columns[order[at - 1]].cost_usd_h / (double)columns[order[at - 1]].speed < value) {
+               place->costs[order[at - 1]] / (double)columns[order[at - 1]].speed < value) {
             order[at] = order[at - 1];
             at--;
         }
@@ -619,6 +650,41 @@ bool plan_place_try(struct plan_place *place, uint32_t service, const double *va
         state->egress_usd_h = egress;
     }
     state->is_unplaced = state->is_unplaced && !is_better;
+    return is_better;
+}
+
+bool plan_place_is_whole(const struct plan_place *place)
+{
+    for (uint32_t s = 0; s < place->problem->service_count; s++)
+        if (place->services[s].is_unplaced)
+            return false;
+    return true;
+}
+
+bool plan_place_try_all(struct plan_place *place, const double *values, double theta)
+{
+    const struct plan_problem *problem = place->problem;
+    double before = plan_place_is_whole(place) ? plan_place_cost(place) : INFINITY;
+    bool is_better = true;
+    for (uint32_t s = 0; s < problem->service_count; s++) {
+        save(place, s);
+        place->services[s].saved_egress_usd_h = place->services[s].egress_usd_h;
+    }
+    for (uint32_t c = 0; c < problem->column_count; c++)
+        plan_place_set(place, c, problem->columns[c].count_min);
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        plan_place_round(place, s, values + problem->services[s].column_first, theta);
+    for (uint32_t s = 0; s < problem->service_count && is_better; s++)
+        is_better = plan_place_settle(place, s, 0);
+    is_better = is_better && plan_place_cost(place) < before;
+    for (uint32_t s = 0; s < problem->service_count; s++) {
+        struct plan_place_service *state = &place->services[s];
+        state->is_unplaced = state->is_unplaced && !is_better;
+        if (is_better)
+            continue;
+        restore(place, s);
+        state->egress_usd_h = state->saved_egress_usd_h;
+    }
     return is_better;
 }
 

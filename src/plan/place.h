@@ -33,8 +33,9 @@ struct plan_place_service {
     uint32_t *by_egress;   /* nodes, those with the cheapest egress first */
     bool has_egress;
     bool is_unplaced;    /* what is there answers nothing: any plan is better */
-    double cost_usd_h;   /* replicas, open nodes and moves */
+    double cost_usd_h;   /* replicas at the place's costs, open nodes and moves */
     double egress_usd_h; /* of the plan that was settled last */
+    double saved_egress_usd_h;
 };
 
 struct plan_place {
@@ -49,6 +50,7 @@ struct plan_place {
     uint32_t *row_firsts; /* first entry of each column in row_of; column_count + 1 */
     uint32_t *row_of;
     double *row_factors;
+    double *costs;   /* of each column */
     uint32_t *order; /* scratch */
     struct rng rng;
     uint64_t work;
@@ -56,6 +58,13 @@ struct plan_place {
 
 bool plan_place_init(struct plan_place *place, const struct plan_problem *problem,
                      struct arena *arena);
+
+/* Costs of columns with <prices> on the rows (tree.h), which keep replicas off what others need
+ * more; NULL: the list's. */
+void plan_place_price(struct plan_place *place, const double *prices);
+
+/* Of all services, at list prices. */
+double plan_place_cost(const struct plan_place *place);
 
 void plan_place_set(struct plan_place *place, uint32_t column, uint32_t count);
 
@@ -79,6 +88,10 @@ bool plan_place_settle(struct plan_place *place, uint32_t service, double noise)
 
 /* Rounds and settles; what was there stays when it is not dearer. Is it better? */
 bool plan_place_try(struct plan_place *place, uint32_t service, const double *values, double theta);
+
+/* The same for all services at once; is every one placed? */
+bool plan_place_try_all(struct plan_place *place, const double *values, double theta);
+bool plan_place_is_whole(const struct plan_place *place);
 
 /* <tries> times ruin and recreate; only what is not dearer stays. */
 void plan_place_search(struct plan_place *place, uint32_t service, uint32_t tries);

@@ -17,7 +17,8 @@ enum {
     POLISH_LEAVES = 10,
     STALE_MAX = 40,
     TURNS_TO_PLACE = 12, /* of a tree, for a first plan */
-    TRIES = 8
+    TRIES = 8,
+    JOINT_COLUMNS_MAX = 512
 };
 
 /* A plan whose cost is this near to the bound is optimal: trees leave what is not worth a branch.
@@ -36,6 +37,7 @@ struct search {
     struct plan_place place;
     struct plan_tree *trees;  /* of each service, at prices: for the bound */
     struct plan_tree *exacts; /* at list prices, on what the others leave: for the plan */
+    struct plan_tree joint;   /* of a small problem: all services, for what prices leave open */
     uint32_t change;          /* how often polishing changed the plan */
     uint32_t *polished;       /* the change that each service was polished after */
     double *prices;           /* of the rows */
@@ -53,7 +55,7 @@ static uint64_t work_of(const struct search *search)
     uint64_t work = search->relax.work + search->place.work;
     for (uint32_t s = 0; s < search->problem->service_count; s++)
         work += search->trees[s].relax.work + search->exacts[s].relax.work;
-    return work;
+    return work + search->joint.relax.work;
 }
 
 static bool is_over(struct search *search)
@@ -73,14 +75,6 @@ static bool is_good_enough(const struct search *search)
     return search->best_usd_h - search->bound_usd_h <= search->limits->gap * search->best_usd_h;
 }
 
-static double cost_of(const struct search *search)
-{
-    double cost = 0;
-    for (uint32_t s = 0; s < search->problem->service_count; s++)
-        cost += search->place.services[s].cost_usd_h + search->place.services[s].egress_usd_h;
-    return cost;
-}
-
 static enum plan_stop why_stopped(const struct search *search, enum plan_status status)
 {
     const struct plan_limits *limits = search->limits;
@@ -95,8 +89,8 @@ static enum plan_stop why_stopped(const struct search *search, enum plan_status 
 
 static void keep_best(struct search *search)
 {
-    double cost = cost_of(search);
-    if (cost >= search->best_usd_h)
+    double cost = plan_place_cost(&search->place);
+    if (!plan_place_is_whole(&search->place) || cost >= search->best_usd_h)
         return;
     search->best_usd_h = cost;
     memcpy(search->best, search->place.counts,
@@ -162,6 +156,7 @@ static bool construct_by_trees(struct search *search)
         reserve(search, s, -1);
         place->services[s].is_unplaced = true;
         plan_tree_restart(&search->exacts[s], place);
+        plan_tree_price(&search->exacts[s], search->prices);
         for (uint32_t turn = 0; turn < TURNS_TO_PLACE && place->services[s].is_unplaced; turn++)
             plan_tree_grow(&search->exacts[s], place, LEAVES_A_TURN, search_is_over, search);
         if (place->services[s].is_unplaced)
@@ -238,13 +233,15 @@ static bool mend(struct search *search, const uint32_t *counts)
     return true;
 }
 
-/* The best plan of one service at list prices, on what the others leave of the common rows. */
-static void polish(struct search *search, uint32_t service)
+/* The best plan of one service at <prices> (NULL: the list's), on what the others leave of the
+ * common rows. */
+static void polish(struct search *search, uint32_t service, const double *prices)
 {
     struct plan_tree *tree = &search->exacts[service];
     const struct plan_place_service *state = &search->place.services[service];
     double before = state->cost_usd_h + state->egress_usd_h;
     plan_tree_restart(tree, &search->place);
+    plan_tree_price(tree, prices);
     plan_tree_grow(tree, &search->place, POLISH_LEAVES, search_is_over, search);
     if (state->cost_usd_h + state->egress_usd_h < before)
         search->change++;
@@ -257,12 +254,15 @@ static void improve(struct search *search)
     for (uint32_t s = 0; s < service_count; s++) {
         plan_tree_root(&search->trees[s], &search->place, search_is_over, search);
         plan_tree_take_cuts(&search->exacts[s], &search->trees[s]);
-        polish(search, s);
+        polish(search, s, search->prices);
         plan_tree_lift(&search->trees[s], search_is_over, search);
         plan_tree_grow(&search->trees[s], &search->place, 1, search_is_over, search);
     }
+    for (uint32_t s = 0; s < service_count && !is_over(search); s++)
+        polish(search, s, search->prices);
     add_up_bound(search);
     keep_best(search);
+    plan_place_price(&search->place, NULL);
     while (!is_over(search) && !is_good_enough(search) && stale < STALE_MAX * service_count) {
         uint32_t s = next_tree(search), p = turn++ % service_count;
         if (s != PLAN_NONE)
@@ -270,7 +270,7 @@ static void improve(struct search *search)
                            search);
         double best = search->best_usd_h;
         if (search->polished[p] != search->change)
-            polish(search, p);
+            polish(search, p, NULL);
         else
             plan_place_search(&search->place, p, TRIES);
         uint32_t other = (uint32_t)rng_below(&search->place.rng, service_count);
@@ -279,6 +279,21 @@ static void improve(struct search *search)
         keep_best(search);
         add_up_bound(search);
         stale = s != PLAN_NONE || search->best_usd_h < best ? 0 : stale + 1;
+    }
+}
+
+/* All services in one tree: prices alone cannot close what whole numbers leave of the common rows.
+ */
+static void search_jointly(struct search *search)
+{
+    struct plan_tree *tree = &search->joint;
+    if (tree->solved == 0)
+        plan_tree_root(tree, &search->place, search_is_over, search);
+    while (!tree->is_done && !is_over(search) && !is_good_enough(search)) {
+        plan_tree_grow(tree, &search->place, LEAVES_A_TURN, search_is_over, search);
+        keep_best(search);
+        if (tree->bound_usd_h > search->bound_usd_h)
+            search->bound_usd_h = tree->bound_usd_h;
     }
 }
 
@@ -379,7 +394,10 @@ static enum err begin(struct search *search, const struct plan_lp_api *lp, struc
         if (err)
             return err;
     }
-    return plan_relax_begin(&search->relax, problem, lp, ROWS_MAX, arena);
+    enum err err = plan_relax_begin(&search->relax, problem, lp, ROWS_MAX, arena);
+    if (!err && problem->column_count <= JOINT_COLUMNS_MAX)
+        err = plan_tree_begin_joint(&search->joint, problem, lp, arena);
+    return err;
 }
 
 /* Each service's relaxation at the prices there are; its cuts go to the whole's. */
@@ -467,6 +485,7 @@ static enum err find(struct search *search, struct arena *arena, struct plan_res
     leave_unmet(search);
     if (search->warm && mend(search, search->warm->counts))
         keep_best(search);
+    plan_place_price(&search->place, search->prices);
     static const double thetas[] = {0.0, 0.3, 0.6, 0.9};
     for (size_t i = 0; i < COUNT_OF(thetas); i++)
         if (construct(search, thetas[i]))
@@ -474,8 +493,16 @@ static enum err find(struct search *search, struct arena *arena, struct plan_res
     for (uint32_t i = 0; isinf(search->best_usd_h) && i < ATTEMPTS && !is_over(search); i++)
         if (construct_by_trees(search))
             keep_best(search);
+    bool has_joint = problem->column_count <= JOINT_COLUMNS_MAX;
+    if (isinf(search->best_usd_h) && has_joint) {
+        plan_place_price(&search->place, NULL);
+        for (uint32_t s = 0; s < problem->service_count; s++)
+            search->place.services[s].is_unplaced = true;
+        search_jointly(search);
+    }
     if (isinf(search->best_usd_h)) {
-        ret_result->status = PLAN_NOTHING_FOUND;
+        bool is_proven = has_joint && search->joint.is_done && isinf(search->joint.bound_usd_h);
+        ret_result->status = is_proven ? PLAN_INFEASIBLE : PLAN_NOTHING_FOUND;
         return ERR_OK;
     }
     for (uint32_t c = 0; c < problem->column_count; c++)
@@ -483,6 +510,8 @@ static enum err find(struct search *search, struct arena *arena, struct plan_res
     for (uint32_t s = 0; s < problem->service_count; s++)
         CHECK(plan_place_settle(&search->place, s, 0));
     improve(search);
+    if (has_joint)
+        search_jointly(search);
     if (!make_answer(search, arena, &ret_result->answer))
         return ERR_MEMORY;
     double cost = ret_result->answer.cost_usd_h;
@@ -523,6 +552,7 @@ enum err plan_solve(const struct plan_problem *problem, const struct plan_lp_api
         result.stop = why_stopped(search, result.status);
     }
     plan_relax_end(&search->relax);
+    plan_tree_end(&search->joint);
     for (uint32_t s = 0; search->exacts && s < problem->service_count; s++) {
         result.nodes += search->trees[s].solved;
         plan_tree_end(&search->trees[s]);

@@ -117,14 +117,8 @@ static void plant(struct plan_tree *tree)
     tree->is_done = false;
 }
 
-enum err plan_tree_begin(struct plan_tree *tree, const struct plan_problem *whole,
-                         const struct plan_lp_api *api, uint32_t service, bool is_whole,
-                         struct arena *arena)
+static enum err begin(struct plan_tree *tree, const struct plan_lp_api *api, struct arena *arena)
 {
-    *tree = (struct plan_tree){
-        .whole = whole, .service = service, .column_first = whole->services[service].column_first};
-    if (!make_part(tree, whole, is_whole, arena))
-        return ERR_MEMORY;
     enum err err = plan_relax_begin(&tree->relax, &tree->part, api, ROWS_OF_A_TREE, arena);
     if (err)
         return err;
@@ -148,6 +142,22 @@ enum err plan_tree_begin(struct plan_tree *tree, const struct plan_problem *whol
     memcpy(tree->first_upper, tree->relax.upper, count * sizeof(double));
     plant(tree);
     return ERR_OK;
+}
+
+enum err plan_tree_begin(struct plan_tree *tree, const struct plan_problem *whole,
+                         const struct plan_lp_api *api, uint32_t service, bool is_whole,
+                         struct arena *arena)
+{
+    *tree = (struct plan_tree){
+        .whole = whole, .service = service, .column_first = whole->services[service].column_first};
+    return make_part(tree, whole, is_whole, arena) ? begin(tree, api, arena) : ERR_MEMORY;
+}
+
+enum err plan_tree_begin_joint(struct plan_tree *tree, const struct plan_problem *whole,
+                               const struct plan_lp_api *api, struct arena *arena)
+{
+    *tree = (struct plan_tree){.whole = whole, .part = *whole, .service = PLAN_NONE};
+    return begin(tree, api, arena);
 }
 
 void plan_tree_take_cuts(struct plan_tree *tree, const struct plan_tree *from)
@@ -177,11 +187,11 @@ void plan_tree_price(struct plan_tree *tree, const double *prices)
 {
     const struct plan_problem *whole = tree->whole;
     uint32_t first = tree->column_first, end = first + tree->part.column_count;
-    CHECK(tree->solved == 0);
+    CHECK(tree->leaf_count == 1);
     for (uint32_t c = first; c < end; c++)
         tree->columns[c - first].cost_usd_h = whole->columns[c].cost_usd_h;
     for (uint32_t r = 0; r < whole->row_count; r++)
-        for (uint32_t i = 0; prices[r] != 0 && i < whole->rows[r].term_count; i++) {
+        for (uint32_t i = 0; prices && prices[r] != 0 && i < whole->rows[r].term_count; i++) {
             const struct plan_term *term = &whole->rows[r].terms[i];
             if (term->column >= first && term->column < end)
                 tree->columns[term->column - first].cost_usd_h -= prices[r] * term->factor;
@@ -389,6 +399,8 @@ static uint32_t add_leaf(struct plan_tree *tree, uint32_t parent, uint32_t colum
 /* What the part's plan in <place> costs at the tree's prices. */
 static double priced_cost(const struct plan_tree *tree, const struct plan_place *place)
 {
+    if (tree->service == PLAN_NONE)
+        return plan_place_is_whole(place) ? plan_place_cost(place) : INFINITY;
     if (place->services[tree->service].is_unplaced)
         return INFINITY;
     const struct plan_service *own = &place->problem->services[tree->service];
@@ -396,14 +408,16 @@ static double priced_cost(const struct plan_tree *tree, const struct plan_place 
         place->services[tree->service].cost_usd_h + place->services[tree->service].egress_usd_h;
     for (uint32_t i = 0; i < own->column_count; i++)
         cost += place->counts[own->column_first + i] *
-                (tree->part.columns[i].cost_usd_h -
-                 place->problem->columns[own->column_first + i].cost_usd_h);
+                (tree->part.columns[i].cost_usd_h - place->costs[own->column_first + i]);
     return cost;
 }
 
 static void try_rounding(struct plan_tree *tree, struct plan_place *place, double theta)
 {
-    plan_place_try(place, tree->service, tree->relax.solution.x, theta);
+    if (tree->service == PLAN_NONE)
+        plan_place_try_all(place, tree->relax.solution.x, theta);
+    else
+        plan_place_try(place, tree->service, tree->relax.solution.x, theta);
     double cost = priced_cost(tree, place);
     if (cost < tree->best_usd_h)
         tree->best_usd_h = cost;

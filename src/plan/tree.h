@@ -22,9 +22,9 @@ struct plan_leaf {
 
 struct plan_tree {
     const struct plan_problem *whole;
-    struct plan_problem part;    /* one service */
-    struct plan_column *columns; /* its columns, at prices */
-    uint32_t service, column_first;
+    struct plan_problem part;       /* one service */
+    struct plan_column *columns;    /* its columns, at prices */
+    uint32_t service, column_first; /* PLAN_NONE: all of them */
     struct plan_relax relax;
     uint32_t *row_of; /* of the whole, for each of its rows */
     double *first_lower, *first_upper, *root_lower, *root_upper;
@@ -47,6 +47,11 @@ struct plan_tree {
 MUST_USE enum err plan_tree_begin(struct plan_tree *tree, const struct plan_problem *whole,
                                   const struct plan_lp_api *api, uint32_t service, bool is_whole,
                                   struct arena *arena);
+
+/* All services in one tree, at list prices: for what is small. */
+MUST_USE enum err plan_tree_begin_joint(struct plan_tree *tree, const struct plan_problem *whole,
+                                        const struct plan_lp_api *api, struct arena *arena);
+
 void plan_tree_end(struct plan_tree *tree);
 
 /* <prices> of each row of the whole (dual signs: <= 0 for an upper side; none: 0), until the tree
