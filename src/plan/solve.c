@@ -37,16 +37,17 @@ struct search {
     struct plan_place place;
     struct plan_tree *trees;  /* of each service, at prices: for the bound */
     struct plan_tree *exacts; /* at list prices, on what the others leave: for the plan */
-    struct plan_tree joint;   /* of a small problem: all services, for what prices leave open */
-    uint32_t change;          /* how often polishing changed the plan */
-    uint32_t *polished;       /* the change that each service was polished after */
-    double *prices;           /* of the rows */
-    double priced_usd_h;      /* sum of prices x sides */
-    uint32_t *order;          /* of services */
-    uint32_t *best;           /* counts of the best plan */
-    double *unmet;            /* share of each demand that the relaxation leaves */
-    double *values;           /* of the relaxation's columns n */
-    double best_usd_h;        /* INFINITY: none yet */
+    struct plan_tree joint;   /* all services, for what prices leave open: of a small problem */
+    bool has_joint;
+    uint32_t change;     /* how often polishing changed the plan */
+    uint32_t *polished;  /* the change that each service was polished after */
+    double *prices;      /* of the rows */
+    double priced_usd_h; /* sum of prices x sides */
+    uint32_t *order;     /* of services */
+    uint32_t *best;      /* counts of the best plan */
+    double *unmet;       /* share of each demand that the relaxation leaves */
+    double *values;      /* of the relaxation's columns n */
+    double best_usd_h;   /* INFINITY: none yet */
     double bound_usd_h;
 };
 
@@ -395,7 +396,8 @@ static enum err begin(struct search *search, const struct plan_lp_api *lp, struc
             return err;
     }
     enum err err = plan_relax_begin(&search->relax, problem, lp, ROWS_MAX, arena);
-    if (!err && problem->column_count <= JOINT_COLUMNS_MAX)
+    search->has_joint = problem->column_count <= JOINT_COLUMNS_MAX;
+    if (!err && search->has_joint)
         err = plan_tree_begin_joint(&search->joint, problem, lp, arena);
     return err;
 }
@@ -472,6 +474,39 @@ static void leave_unmet(struct search *search)
                               (int64_t)((1 - search->unmet[d]) * (double)problem->demands[d].rate));
 }
 
+/* The best of what is found fast; where that is nothing and the problem is small, by one tree. */
+static void find_first_plan(struct search *search)
+{
+    static const double thetas[] = {0.0, 0.3, 0.6, 0.9};
+    const struct plan_problem *problem = search->problem;
+    leave_unmet(search);
+    if (search->warm && mend(search, search->warm->counts))
+        keep_best(search);
+    plan_place_price(&search->place, search->prices);
+    for (size_t i = 0; i < COUNT_OF(thetas); i++)
+        if (construct(search, thetas[i]))
+            keep_best(search);
+    for (uint32_t i = 0; isinf(search->best_usd_h) && i < ATTEMPTS && !is_over(search); i++)
+        if (construct_by_trees(search))
+            keep_best(search);
+    if (!isinf(search->best_usd_h) || !search->has_joint)
+        return;
+    plan_place_price(&search->place, NULL);
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        search->place.services[s].is_unplaced = true;
+    search_jointly(search);
+}
+
+static enum plan_status status_of(const struct search *search)
+{
+    double cost = search->best_usd_h;
+    if (isinf(cost))
+        return search->has_joint && search->joint.is_done && isinf(search->joint.bound_usd_h)
+                   ? PLAN_INFEASIBLE
+                   : PLAN_NOTHING_FOUND;
+    return search->bound_usd_h >= cost * (1 - PROVEN_WITHIN) ? PLAN_OPTIMAL : PLAN_FEASIBLE;
+}
+
 static enum err find(struct search *search, struct arena *arena, struct plan_result *ret_result)
 {
     const struct plan_problem *problem = search->problem;
@@ -482,41 +517,23 @@ static enum err find(struct search *search, struct arena *arena, struct plan_res
     }
     if (err)
         return err;
-    leave_unmet(search);
-    if (search->warm && mend(search, search->warm->counts))
-        keep_best(search);
-    plan_place_price(&search->place, search->prices);
-    static const double thetas[] = {0.0, 0.3, 0.6, 0.9};
-    for (size_t i = 0; i < COUNT_OF(thetas); i++)
-        if (construct(search, thetas[i]))
-            keep_best(search);
-    for (uint32_t i = 0; isinf(search->best_usd_h) && i < ATTEMPTS && !is_over(search); i++)
-        if (construct_by_trees(search))
-            keep_best(search);
-    bool has_joint = problem->column_count <= JOINT_COLUMNS_MAX;
-    if (isinf(search->best_usd_h) && has_joint) {
-        plan_place_price(&search->place, NULL);
-        for (uint32_t s = 0; s < problem->service_count; s++)
-            search->place.services[s].is_unplaced = true;
-        search_jointly(search);
-    }
+    find_first_plan(search);
     if (isinf(search->best_usd_h)) {
-        bool is_proven = has_joint && search->joint.is_done && isinf(search->joint.bound_usd_h);
-        ret_result->status = is_proven ? PLAN_INFEASIBLE : PLAN_NOTHING_FOUND;
+        ret_result->status = status_of(search);
         return ERR_OK;
     }
+    plan_place_price(&search->place, search->prices);
     for (uint32_t c = 0; c < problem->column_count; c++)
         plan_place_set(&search->place, c, search->best[c]);
     for (uint32_t s = 0; s < problem->service_count; s++)
         CHECK(plan_place_settle(&search->place, s, 0));
     improve(search);
-    if (has_joint)
+    if (search->has_joint)
         search_jointly(search);
     if (!make_answer(search, arena, &ret_result->answer))
         return ERR_MEMORY;
-    double cost = ret_result->answer.cost_usd_h;
-    ret_result->status =
-        search->bound_usd_h >= cost * (1 - PROVEN_WITHIN) ? PLAN_OPTIMAL : PLAN_FEASIBLE;
+    search->best_usd_h = ret_result->answer.cost_usd_h; /* answers more, where it may */
+    ret_result->status = status_of(search);
     return ERR_OK;
 }
 
