@@ -54,10 +54,11 @@ bench: | build/
 	$(call preset,release,build)
 	@bench/run.sh
 
-bench-plan: | build/
+# A few seeds of everything, about five minutes; bench-plan-all: the whole table, about an hour.
+bench-plan bench-plan-all: | build/
 	@tools/setup.sh --bench $(LLAMA)
 	$(call preset,release,build)
-	@python3 bench/plan.py $(if $(QUICK),--quick)
+	@python3 bench/plan.py $(if $(filter bench-plan,$@),--quick)
 
 lint: | build/
 	@tools/setup.sh --test $(LLAMA)
@@ -72,4 +73,4 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all setup build demo test test-all test-kubernetes image fuzz soak bench bench-plan lint format install clean
+.PHONY: all setup build demo test test-all test-kubernetes image fuzz soak bench bench-plan bench-plan-all lint format install clean

@@ -1,9 +1,5 @@
-/* Each action may come twice: the journal is written before it, and who is killed in between does
- * it again. For tests: FARSPAN_APPLY_KILL=N kills this process at the N-th of these points: before
- * an action, after it, before the next one, ... */
 #include "cli/apply_run.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +12,6 @@
 #include "fleet/layout.h"
 #include "os/clock.h"
 #include "os/file.h"
-#include "os/process.h"
 
 enum {
     SAY_US = 10 * 1000 * 1000,
@@ -25,8 +20,6 @@ enum {
     BODY_MAX = 16 * 1024,
     PATIENCE_ASKS = 10
 };
-
-enum outcome { GOOD, BAD, NO_ANSWER, NOT_YET };
 
 /* ---- words --------------------------------------------------------------------------------- */
 
@@ -37,40 +30,9 @@ static const char *name_of(const struct apply_run *run, uint16_t worker, char *b
     return buffer;
 }
 
-static void say(const struct apply_run *run, const char *event, const char *worker, unsigned wave,
-                const char *detail)
+static struct apply_voice voice_of(const struct apply_run *run)
 {
-    char buffer[2048];
-    struct text json;
-    if (!run->is_json) {
-        printf("%s%s%s%s%s\n", event, worker ? " " : "", worker ? worker : "", detail ? ": " : "",
-               detail ? detail : "");
-        fflush(stdout);
-        return;
-    }
-    text_init(&json, buffer, sizeof buffer);
-    text_json_object(&json);
-    text_json_key(&json, "event");
-    text_json_str(&json, event);
-    text_json_key(&json, "worker");
-    text_json_str(&json, worker);
-    text_json_key(&json, "wave");
-    text_json_u64(&json, wave);
-    text_json_key(&json, "detail");
-    text_json_str(&json, detail);
-    text_json_end(&json);
-    puts(buffer);
-    fflush(stdout);
-}
-
-static void kill_point(struct apply_run *run)
-{
-    const char *at = getenv("FARSPAN_APPLY_KILL");
-    uint64_t nth;
-    run->kill_points++;
-    if (at && span_to_u64(span_of(at), &nth) && nth == run->kill_points &&
-        os_signal(getpid(), SIGKILL))
-        abort();
+    return (struct apply_voice){run->is_json, "worker"};
 }
 
 /* ---- asking -------------------------------------------------------------------------------- */
@@ -103,8 +65,8 @@ static json_t *ask_supervisor(struct world_client *world, const char *path)
 }
 
 /* <failure> gets what it says against it. */
-static enum outcome tell_supervisor(struct apply_run *run, const char *path, struct span body,
-                                    struct text *failure)
+static enum apply_outcome tell_supervisor(struct apply_run *run, const char *path, struct span body,
+                                          struct text *failure)
 {
     struct world_client *world = run->world;
     uint16_t port = fleet_port_supervisor(world->fleet, world->port_base);
@@ -126,7 +88,7 @@ static enum outcome tell_supervisor(struct apply_run *run, const char *path, str
         json_decref(root);
     }
     arena_reset(&world->arena, mark);
-    return status == 200 ? GOOD : status ? BAD : NO_ANSWER;
+    return status == 200 ? APPLY_GOOD : status ? APPLY_BAD : APPLY_NO_ANSWER;
 }
 
 bool apply_read_roster(struct world_client *world, struct roster *ret_roster)
@@ -147,8 +109,8 @@ bool apply_read_roster(struct world_client *world, struct roster *ret_roster)
 
 /* ---- start and stop ------------------------------------------------------------------------ */
 
-static enum outcome place(struct apply_run *run, uint16_t worker, bool is_start,
-                          struct text *failure)
+static enum apply_outcome place(struct apply_run *run, uint16_t worker, bool is_start,
+                                struct text *failure)
 {
     char row[BODY_MAX], body[BODY_MAX];
     struct text json, whole;
@@ -280,46 +242,47 @@ static bool is_seen(struct apply_run *run, const json_t *state, uint16_t worker,
     return true;
 }
 
-static enum outcome look_ready(struct apply_run *run, const json_t *state, uint16_t worker,
-                               struct text *failure)
+static enum apply_outcome look_ready(struct apply_run *run, const json_t *state, uint16_t worker,
+                                     struct text *failure)
 {
     const json_t *process = find_process(state, "worker", run->world->fleet->workers[worker].name);
     const char *how = json_string_value(json_object_get(process, "state"));
     json_int_t restarts = json_integer_value(json_object_get(process, "restarts"));
     if (!how) {
         text_add(failure, "somebody else stopped it");
-        return BAD;
+        return APPLY_BAD;
     }
     if (strcmp(how, "given up") == 0 || restarts >= RESTARTS_MAX) {
         text_add(failure, "it dies again and again: see farspan logs");
-        return BAD;
+        return APPLY_BAD;
     }
     if (strcmp(how, "running") != 0) {
         text_add(failure, "it is %s", how);
-        return NOT_YET;
+        return APPLY_NOT_YET;
     }
     if (has_engine_failure(run, worker, failure))
-        return BAD;
-    return is_seen(run, state, worker, failure) ? GOOD : NOT_YET;
+        return APPLY_BAD;
+    return is_seen(run, state, worker, failure) ? APPLY_GOOD : APPLY_NOT_YET;
 }
 
-static enum outcome look_gone(struct apply_run *run, const json_t *state, uint16_t worker,
-                              struct text *failure)
+static enum apply_outcome look_gone(struct apply_run *run, const json_t *state, uint16_t worker,
+                                    struct text *failure)
 {
     if (!find_process(state, "worker", run->world->fleet->workers[worker].name))
-        return GOOD;
+        return APPLY_GOOD;
     text_add(failure, "its last requests are not over");
-    return NOT_YET;
+    return APPLY_NOT_YET;
 }
 
 /* Once, at all workers of the batch. */
-static enum outcome look(struct apply_run *run, struct rollout_action action, struct text *failure)
+static enum apply_outcome look(struct apply_run *run, struct rollout_action action,
+                               struct text *failure)
 {
     json_t *state = ask_supervisor(run->world, "/peer/v1/state");
     if (!state)
-        return NO_ANSWER;
-    enum outcome outcome = GOOD;
-    for (uint16_t i = 0; i < action.count && outcome == GOOD; i++) {
+        return APPLY_NO_ANSWER;
+    enum apply_outcome outcome = APPLY_GOOD;
+    for (uint16_t i = 0; i < action.count && outcome == APPLY_GOOD; i++) {
         uint16_t worker = run->journal->list.workers[action.first + i];
         text_truncate(failure, 0);
         text_add(failure, "%.*s: ", SPAN_ARG(run->world->fleet->workers[worker].name));
@@ -330,20 +293,20 @@ static enum outcome look(struct apply_run *run, struct rollout_action action, st
     return outcome;
 }
 
-static enum outcome wait_for_batch(struct apply_run *run, struct rollout_action action,
-                                   struct text *failure)
+static enum apply_outcome wait_for_batch(struct apply_run *run, struct rollout_action action,
+                                         struct text *failure)
 {
     bool is_ready = action.task == ROLLOUT_AWAIT_READY;
     int64_t wait_us = is_ready ? run->ready_wait_us : 2 * (int64_t)WORLD_LEAVE_WAIT_US;
     int64_t until_us = os_now_us() + wait_us, say_us = os_now_us() + SAY_US;
-    enum outcome outcome;
-    while ((outcome = look(run, action, failure)) == NOT_YET) {
+    enum apply_outcome outcome;
+    while ((outcome = look(run, action, failure)) == APPLY_NOT_YET) {
         if (os_now_us() >= until_us) {
             text_add(failure, " after %lld s", (long long)(wait_us / 1000000));
-            return BAD;
+            return APPLY_BAD;
         }
         if (os_now_us() >= say_us) {
-            say(run, "waiting", NULL, action.wave, failure->p);
+            apply_say(voice_of(run), "waiting", NULL, action.wave, failure->p);
             say_us = os_now_us() + SAY_US;
         }
         usleep(LOOK_US);
@@ -353,7 +316,7 @@ static enum outcome wait_for_batch(struct apply_run *run, struct rollout_action 
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
-static enum outcome note(struct apply_run *run, struct text *failure)
+static enum apply_outcome note(struct apply_run *run, struct text *failure)
 {
     struct world_client *world = run->world;
     char next[STATE_PATH_MAX], path[STATE_PATH_MAX], body[64];
@@ -361,38 +324,38 @@ static enum outcome note(struct apply_run *run, struct text *failure)
     size_t mark = world->arena.used;
     if (!state_file_path(world->state.path, "plan.next.json", next) ||
         !state_file_path(world->state.path, "plan.json", path))
-        return BAD;
+        return APPLY_BAD;
     enum err err = os_file_read(next, world->arena.size, &world->arena, &content, failure);
     if (!err)
         err = os_file_write(path, content, 0600, failure);
     arena_reset(&world->arena, mark);
     if (err)
-        return BAD;
+        return APPLY_BAD;
     int n = snprintf(body, sizeof body, "{\"epoch\":%llu}",
                      (unsigned long long)run->journal->after.epoch);
     return tell_supervisor(run, "/peer/v1/epoch", span_from(body, (size_t)n), failure);
 }
 
-static enum outcome perform(struct apply_run *run, struct rollout_action action,
-                            struct text *failure)
+static enum apply_outcome perform(void *context, struct rollout_action action, struct text *failure)
 {
+    struct apply_run *run = context;
     uint16_t worker = run->journal->list.workers[action.first];
     char name[LIMIT_NAME + 1];
     bool is_start = action.task == ROLLOUT_START;
-    enum outcome outcome;
+    enum apply_outcome outcome;
     switch (action.task) {
     case ROLLOUT_START:
     case ROLLOUT_STOP:
-        say(run, is_start ? "start" : "stop", name_of(run, worker, name, sizeof name), action.wave,
-            NULL);
+        apply_say(voice_of(run), is_start ? "start" : "stop",
+                  name_of(run, worker, name, sizeof name), action.wave, NULL);
         outcome = place(run, worker, is_start, failure);
         break;
     case ROLLOUT_AWAIT_READY:
     case ROLLOUT_AWAIT_GONE:
         outcome = wait_for_batch(run, action, failure);
-        if (outcome == GOOD)
-            say(run, action.task == ROLLOUT_AWAIT_READY ? "ready" : "gone", NULL, action.wave,
-                NULL);
+        if (outcome == APPLY_GOOD)
+            apply_say(voice_of(run), action.task == ROLLOUT_AWAIT_READY ? "ready" : "gone", NULL,
+                      action.wave, NULL);
         break;
     case ROLLOUT_NOTE:
         outcome = note(run, failure);
@@ -418,50 +381,28 @@ static void forget(const struct apply_run *run)
     }
 }
 
-static enum apply_end step(struct apply_run *run, enum outcome outcome, const struct text *failure)
+static enum err keep(void *context, struct text *why)
 {
-    struct journal *journal = run->journal;
-    if (outcome == GOOD) {
-        rollout_step(&journal->rollout, ROLLOUT_DONE);
-        return APPLY_APPLIED;
-    }
-    if (outcome == NO_ANSWER) {
-        fprintf(stderr,
-                "farspan: the supervisor (pid %lld) does not answer any more; when the "
-                "world runs again, farspan apply takes this up\n",
-                (long long)run->world->pid);
-        return APPLY_LOST;
-    }
-    if (!rollout_is_back(&journal->rollout) && journal->rollout.state != ROLLOUT_COMMIT) {
-        snprintf(journal->failure, sizeof journal->failure, "%s", failure->p);
-        say(run, "failed, going back", NULL, 0, journal->failure);
-    }
-    rollout_step(&journal->rollout, ROLLOUT_FAILED);
-    if (journal->rollout.state != ROLLOUT_STUCK)
-        return APPLY_APPLIED;
-    fprintf(stderr, "farspan: %s\n  it stays as it is; mend that, and farspan apply goes on\n",
-            failure->p);
-    return APPLY_STUCK;
+    const struct apply_run *run = context;
+    return journal_write(run->world->state.path, run->journal, run->world->fleet, why);
 }
 
 enum apply_end apply_run(struct apply_run *run)
 {
     struct journal *journal = run->journal;
-    while (!rollout_is_over(&journal->rollout)) {
-        char reason[JOURNAL_FAILURE_MAX];
-        struct text failure;
-        text_init(&failure, reason, sizeof reason);
-        if (journal_write(run->world->state.path, journal, run->world->fleet, &failure)) {
-            fprintf(stderr, "farspan: where it stands cannot be noted: %s\n", reason);
-            return APPLY_STUCK;
-        }
-        kill_point(run);
-        enum outcome outcome = perform(run, rollout_next(&journal->rollout), &failure);
-        kill_point(run);
-        enum apply_end end = step(run, outcome, &failure);
-        if (end != APPLY_APPLIED)
-            return end;
-    }
-    forget(run);
-    return journal->rollout.state == ROLLOUT_APPLIED ? APPLY_APPLIED : APPLY_UNDONE;
+    struct apply_walk walk = {.rollout = &journal->rollout,
+                              .failure = journal->failure,
+                              .voice = voice_of(run),
+                              .context = run,
+                              .keep = keep,
+                              .perform = perform};
+    enum apply_end end = apply_walk(&walk);
+    if (end == APPLY_LOST)
+        fprintf(stderr,
+                "farspan: the supervisor (pid %lld) does not answer any more; when the "
+                "world runs again, farspan apply takes this up\n",
+                (long long)run->world->pid);
+    if (end == APPLY_APPLIED || end == APPLY_UNDONE)
+        forget(run);
+    return end;
 }

@@ -1,8 +1,11 @@
 #include "cli/apply_show.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "base/check.h"
+#include "cli/options.h"
 
 /* ---- text ---------------------------------------------------------------------------------- */
 
@@ -105,6 +108,57 @@ void apply_show_text(const struct change *change, const struct plan_sheet *sheet
     }
     add_moves(change, room, text);
     add_cost(change, sheet, text);
+}
+
+static uint32_t count_before(const struct plan_sheet *sheet, const struct plan_sheet_replica *row,
+                             uint64_t epoch)
+{
+    return epoch == 0 ? 0 : epoch == plan_sheet_epoch(sheet) ? row->count : row->running;
+}
+
+void apply_show_sheet(const struct plan_sheet *sheet, uint64_t epoch, struct text *text)
+{
+    double before_usd_h = 0, after_usd_h = 0;
+    text_add(text, "%.*s: epoch %llu -> %llu\n\n", SPAN_ARG(sheet->world),
+             (unsigned long long)epoch, (unsigned long long)plan_sheet_epoch(sheet));
+    text_add(text, "  %-16s %-24s %-26s %-9s %-14s %10s\n", "service", "region", "machine",
+             "market", "replicas", "$/h each");
+    for (uint32_t i = 0; i < sheet->replica_count; i++) {
+        const struct plan_sheet_replica *row = &sheet->replicas[i];
+        uint32_t before = count_before(sheet, row, epoch);
+        double price_usd_h = isfinite(row->usd_h) ? row->usd_h : 0;
+        before_usd_h += before * price_usd_h;
+        after_usd_h += row->count * price_usd_h;
+        text_add(text, "%c %-16.*s %-24.*s %-26.*s %-9.*s %5u -> %-5u %s%9.2f\n",
+                 row->count > before   ? '+'
+                 : row->count < before ? '-'
+                                       : ' ',
+                 SPAN_ARG(row->service), SPAN_ARG(row->region), SPAN_ARG(row->sku),
+                 SPAN_ARG(row->market), before, row->count, row->is_estimate ? "~" : " ",
+                 price_usd_h);
+    }
+    text_add(text, "\n  machines: $%.2f/h before, $%.2f/h after (%c%.2f)\n", before_usd_h,
+             after_usd_h, after_usd_h < before_usd_h ? '-' : '+', fabs(after_usd_h - before_usd_h));
+}
+
+/* ---- asking ------------------------------------------------------------------------------- */
+
+int apply_ask(bool is_yes, const char *question)
+{
+    char answer[16];
+    if (is_yes)
+        return OPTIONS_RUN;
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+        fprintf(stderr, "farspan: nobody can be asked here: say --yes to apply, or --dry-run to "
+                        "look\n");
+        return 1;
+    }
+    printf("\n%s [y/N] ", question);
+    fflush(stdout);
+    if (fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+        return OPTIONS_RUN;
+    printf("nothing was changed\n");
+    return 1;
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------- */

@@ -15,4 +15,11 @@ void apply_show_text(const struct change *change, const struct plan_sheet *sheet
 /* {"world","epoch","is_empty","replicas":[...],"actions":[...],"before_usd_h","after_usd_h"} */
 void apply_show_json(const struct change *change, const struct room *room, struct text *json);
 
+/* A plan for machines elsewhere: rows that change against what is in force at <epoch> (0: nothing),
+ * and what the machines cost. */
+void apply_show_sheet(const struct plan_sheet *sheet, uint64_t epoch, struct text *text);
+
+/* Asks a person. OPTIONS_RUN (cli/options.h) for yes, else the exit status, after a sentence. */
+int apply_ask(bool is_yes, const char *question);
+
 #endif

@@ -15,4 +15,7 @@ int bench_scan(bool is_json);
  * the exit status. */
 int bench_plan(int argc, char **argv);
 
+/* Five equal servers under each balancing policy, simulated; argv[0] is "balance". The same. */
+int bench_balance(int argc, char **argv);
+
 #endif

@@ -15,7 +15,7 @@ struct old_prices {
     uint32_t count;
 };
 
-static uint32_t today(void)
+uint32_t catalog_today(void)
 {
     struct tm day;
     time_t now = time(NULL);
@@ -36,7 +36,7 @@ bool catalog_view_init(struct catalog_view *view)
     }
     arena_init(&view->arena, memory, CATALOG_ARENA_SIZE);
     text_init(&view->out, output, CATALOG_OUTPUT_MAX);
-    view->today = today();
+    view->today = catalog_today();
     if (!view->folder && catalog_default_folder_io(view->path))
         view->folder = view->path;
     if (view->folder)

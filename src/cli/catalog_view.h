@@ -32,6 +32,8 @@ bool catalog_view_open(struct catalog_view *view);
  */
 int catalog_view_close(struct catalog_view *view, int status);
 
+uint32_t catalog_today(void); /* yyyymmdd, UTC */
+
 /* Whole days from <date> to <today> (yyyymmdd); 0 when it lies ahead. */
 uint32_t catalog_age_days(uint32_t date, uint32_t today);
 

@@ -190,7 +190,7 @@ static enum err sync_parent(const char *folder, struct text *why)
 
 static enum err refuse_foreign(const char *folder, struct text *why)
 {
-    char foreign[256];
+    char foreign[256] = "";
     uint32_t count;
     enum err err = look_into(folder, &count, foreign, why);
     if (err != ERR_OK || foreign[0] == '\0')

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/planning.h"
+#include "deploy/world.h"
 #include "fleet/layout.h"
 #include "fleet/load_io.h"
 #include "os/memory.h"
@@ -73,6 +75,19 @@ bool load_room(const char *file, const int64_t *port_base, int64_t room, struct 
     if (err)
         fprintf(stderr, "farspan: %s\n", why.n ? message : err_text(err));
     return !err;
+}
+
+uint16_t load_room_count(const char *file, const char *state)
+{
+    enum { ROOM_WITH_PLAN = 4 };
+    char folder[STATE_PATH_MAX];
+    bool has_plan, has_world;
+    state_default_path(folder);
+    uint16_t room = world_last_room(state ? state : folder, file);
+    if (room > 0)
+        return room;
+    planning_look(file, &has_plan, &has_world);
+    return has_plan ? ROOM_WITH_PLAN : 0;
 }
 
 /* ---- models ------------------------------------------------------------------------------- */

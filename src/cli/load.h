@@ -20,6 +20,10 @@ bool load_fleet(const char *file, const int64_t *port_base, struct arena *arena,
 bool load_room(const char *file, const int64_t *port_base, int64_t room, struct arena *arena,
                struct room *ret_room);
 
+/* Where nobody says how many: as many as when this world ran last in the state folder (NULL: the
+ * default one); else none, but some for a file that holds a plan, so that the plan has room. */
+uint16_t load_room_count(const char *file, const char *state);
+
 /* What the engines of a start will open: with <is_echo> or <has_model> (up --model) the files of
  * llama services are not needed. */
 struct load_use {

@@ -3,8 +3,9 @@
 #include <math.h>
 
 #include "base/check.h"
+#include "plan/again.h"
 
-enum { RULES_SHOWN = 20, MISSES_SHOWN = 12, LATENCY_COLUMNS = 3 };
+enum { RULES_SHOWN = 20, MISSES_SHOWN = 12, LATENCY_COLUMNS = 3, WHAT_COLUMNS = 30 };
 
 static const char *how(struct span market)
 {
@@ -196,6 +197,83 @@ static void print_latencies(const struct plan_sheet *sheet, struct text *text)
     }
 }
 
+static void print_shadows(const struct plan_sheet *sheet, struct text *text)
+{
+    if (sheet->shadow_count > 0)
+        text_add(text, "\nwhy it costs that: each rule looser alone, and planned again\n");
+    for (uint32_t i = 0; i < sheet->shadow_count; i++)
+        text_add(text, "  %.*s\n", SPAN_ARG(sheet->shadows[i].sentence));
+    if (sheet->shadows_left > 0)
+        text_add(text, "  %u rules more that bind were not looked at\n", sheet->shadows_left);
+}
+
+/* What ifs --------------------------------------------------------------------------------- */
+
+static void add_signed(struct text *text, double usd_h)
+{
+    text_add(text, "%s%.2f", usd_h >= 0.005 ? "+" : "", fabs(usd_h) < 0.005 ? 0 : usd_h);
+}
+
+/* "+3.10", or "+1.20..+5.00" where the gaps of both plans leave that open. */
+static void add_more(struct text *text, const struct plan_sheet_what_if *row)
+{
+    char buffer[64] = "";
+    struct text cell;
+    const struct plan_worth worth = {row->more_low_usd_h, row->more_high_usd_h, row->more_usd_h};
+    text_init(&cell, buffer, sizeof buffer);
+    if (isfinite(row->more_usd_h) && plan_worth_is_sure(&worth)) {
+        add_signed(&cell, row->more_usd_h);
+    } else if (isfinite(row->more_usd_h)) {
+        add_signed(&cell, row->more_low_usd_h);
+        text_add(&cell, "..");
+        add_signed(&cell, row->more_high_usd_h);
+    }
+    text_add(text, "%20s", buffer);
+}
+
+static void print_what_if(const struct plan_sheet_what_if *row, struct text *text)
+{
+    text_add_span(text, row->what);
+    for (size_t n = row->what.n; n < WHAT_COLUMNS; n++)
+        text_add_c(text, ' ');
+    if (row->what.n > WHAT_COLUMNS)
+        text_add(text, "\n%*s", (int)WHAT_COLUMNS, "");
+    if (isfinite(row->cost_usd_h)) {
+        text_add(text, "%11.2f", row->cost_usd_h);
+        add_more(text, row);
+        text_add(text, "%7.2f %%%8u%9u",
+                 100 * (row->cost_usd_h - row->bound_usd_h) / row->cost_usd_h, row->regions,
+                 row->replicas);
+    } else {
+        text_add(text, "%*s", 11 + 20 + 9 + 8 + 9, "");
+    }
+    text_add(text, "  %.*s\n", SPAN_ARG(row->status));
+}
+
+void plan_tables_print_what_ifs(const struct plan_sheet *sheet, struct text *text)
+{
+    if (sheet->what_if_count == 0)
+        return;
+    struct plan_outcome base;
+    plan_outcome_of(sheet, &base);
+    const struct plan_sheet_what_if planned = {.what = SPAN_LITERAL("as planned"),
+                                               .status = sheet->status,
+                                               .cost_usd_h = sheet->cost_usd_h,
+                                               .bound_usd_h = sheet->bound_usd_h,
+                                               .more_usd_h = (double)NAN,
+                                               .regions = base.regions,
+                                               .replicas = base.replicas};
+    text_add(text, "\n%-*s%11s%20s%9s%8s%9s  status\n", (int)WHAT_COLUMNS, "what if", "$/h",
+             "more, $/h", "gap", "regions", "replicas");
+    print_what_if(&planned, text);
+    for (uint32_t i = 0; i < sheet->what_if_count; i++)
+        print_what_if(&sheet->what_ifs[i], text);
+    for (uint32_t i = 0; i < sheet->what_if_count; i++)
+        if (sheet->what_ifs[i].why.n > 0)
+            text_add(text, "%.*s:\n  %.*s\n", SPAN_ARG(sheet->what_ifs[i].what),
+                     SPAN_ARG(sheet->what_ifs[i].why));
+}
+
 void plan_tables_print(const struct plan_sheet *sheet, struct text *text)
 {
     bool is_estimate = false;
@@ -216,4 +294,5 @@ void plan_tables_print(const struct plan_sheet *sheet, struct text *text)
     print_latencies(sheet, text);
     print_misses(sheet, text);
     print_rules(sheet, text);
+    print_shadows(sheet, text);
 }

@@ -188,49 +188,89 @@ void planning_close(struct planning *planning)
     *planning = (struct planning){0};
 }
 
-/* The clock that stops a search, and the line that shows it. */
-struct watch {
-    const struct planning_effort *effort;
-    int64_t began_us, shown_us;
-};
-
 static bool is_over(void *context)
 {
-    struct watch *watch = context;
+    struct planning_watch *watch = context;
     int64_t now = os_now_us(), limit = watch->effort->time_limit_us;
     if (watch->effort->shows_progress && now - watch->shown_us >= PROGRESS_PAUSE_US) {
         watch->shown_us = now;
-        fprintf(stderr, "\rplanning ... %.1f s", (double)(now - watch->began_us) / 1e6);
+        double seconds = (double)(now - watch->began_us) / 1e6;
+        if (watch->count > 0)
+            fprintf(stderr, "\rplanning again: %u of %u ... %.1f s", watch->solve, watch->count,
+                    seconds);
+        else if (watch->solve > 0)
+            fprintf(stderr, "\rplanning again: %u ... %.1f s", watch->solve, seconds);
+        else
+            fprintf(stderr, "\rplanning ... %.1f s", seconds);
     }
     return limit > 0 && now - watch->began_us >= limit;
+}
+
+struct plan_limits planning_watch_begin(struct planning_watch *watch,
+                                        const struct planning_effort *effort)
+{
+    int64_t now = os_now_us();
+    *watch = (struct planning_watch){.effort = effort, .began_us = now, .shown_us = now};
+    return (struct plan_limits){
+        .gap = effort->gap, .work = effort->work, .is_over = is_over, .context = watch};
+}
+
+void planning_watch_next(void *context, uint32_t done, uint32_t count)
+{
+    struct planning_watch *watch = context;
+    watch->began_us = os_now_us();
+    watch->solve = done + 1;
+    watch->count = count;
+}
+
+void planning_watch_allow(struct planning_watch *watch, int64_t time_us)
+{
+    watch->until_us = time_us > 0 ? os_now_us() + time_us : 0;
+}
+
+bool planning_watch_is_spent(void *context)
+{
+    const struct planning_watch *watch = context;
+    return watch->until_us > 0 && os_now_us() >= watch->until_us;
+}
+
+void planning_watch_end(const struct planning_watch *watch)
+{
+    if (watch->effort->shows_progress)
+        fprintf(stderr, "\r\033[K");
+}
+
+bool planning_reserve(struct planning *planning)
+{
+    void *memory = planning->scratch.base ? NULL : os_alloc(SCRATCH_BYTES);
+    if (memory)
+        arena_init(&planning->scratch, memory, SCRATCH_BYTES);
+    return planning->scratch.base != NULL;
+}
+
+void planning_sign(const struct planning *planning, int64_t began_us, struct plan_sheet *sheet)
+{
+    sheet->seconds = (double)(os_now_us() - began_us) / 1e6;
+    sheet->build = span_of(planning->build);
+    sheet->solver = span_of(planning->solver);
+    sheet->catalogue = span_of(planning->catalogue_hex);
+    sheet->world = planning->wish->world;
+    sheet->base_epoch = planning->running ? plan_sheet_epoch(planning->running) : 0;
 }
 
 enum err planning_solve(struct planning *planning, const struct plan_wish *wish,
                         const struct planning_effort *effort, struct plan_made *ret_made,
                         struct text *why)
 {
-    if (!planning->scratch.base) {
-        void *memory = os_alloc(SCRATCH_BYTES);
-        if (!memory)
-            return ERR_MEMORY;
-        arena_init(&planning->scratch, memory, SCRATCH_BYTES);
-    }
-    struct watch watch = {.effort = effort, .began_us = os_now_us()};
-    watch.shown_us = watch.began_us;
-    const struct plan_limits limits = {
-        .gap = effort->gap, .work = effort->work, .is_over = is_over, .context = &watch};
-    enum err err = plan_make(wish, planning->running, &planning->lp, &limits, &planning->scratch,
-                             ret_made, why);
-    if (effort->shows_progress)
-        fprintf(stderr, "\r\033[K");
-    if (err && err != ERR_VALUE)
-        return err;
-    struct plan_sheet *sheet = &ret_made->sheet;
-    sheet->seconds = (double)(os_now_us() - watch.began_us) / 1e6;
-    sheet->build = span_of(planning->build);
-    sheet->solver = span_of(planning->solver);
-    sheet->catalogue = span_of(planning->catalogue_hex);
-    sheet->world = wish->world;
-    sheet->base_epoch = planning->running ? planning->running->base_epoch : 0;
+    if (!planning_reserve(planning))
+        return ERR_MEMORY;
+    struct planning_watch watch;
+    const struct plan_limits limits = planning_watch_begin(&watch, effort);
+    const struct plan_begin from = {.running = planning->running};
+    enum err err =
+        plan_make(wish, &from, &planning->lp, &limits, &planning->scratch, ret_made, why);
+    planning_watch_end(&watch);
+    if (!err || err == ERR_VALUE)
+        planning_sign(planning, watch.began_us, &ret_made->sheet);
     return err;
 }

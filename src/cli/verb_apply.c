@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "cli/apply_cluster.h"
+#include "cli/apply_elsewhere.h"
 #include "cli/apply_run.h"
 #include "cli/apply_show.h"
 #include "cli/options.h"
@@ -11,12 +13,11 @@
 #include "os/file.h"
 #include "os/memory.h"
 
-enum { PLAN_BYTES_MAX = 32 << 20, PLAN_ARENA = 4 * PLAN_BYTES_MAX, EXIT_DIFFERS = 2 };
+enum { PLAN_BYTES_MAX = 32 << 20, PLAN_ARENA = 4 * PLAN_BYTES_MAX };
 
+/* farspan apply --target local */
 struct apply {
-    const char *plan_path, *state, *target;
-    bool is_dry, is_yes, is_json;
-    int64_t ready_wait_us;
+    struct apply_wish wish;
     struct world_client world;
     struct arena arena;
     struct span plan; /* bytes of the file */
@@ -49,13 +50,13 @@ static bool read_plan(struct apply *apply)
     struct text why;
     text_init(&why, message, sizeof message);
     enum err err =
-        os_file_read(apply->plan_path, PLAN_BYTES_MAX, &apply->arena, &apply->plan, &why);
+        os_file_read(apply->wish.plan, PLAN_BYTES_MAX, &apply->arena, &apply->plan, &why);
     if (!err) {
         hash(apply->plan, apply->plan_hash);
         err = plan_sheet_read_io(apply->plan, &apply->arena, &apply->sheet, &why);
     }
     if (err)
-        fail(apply->plan_path, why.n ? message : err_text(err));
+        fail(apply->wish.plan, why.n ? message : err_text(err));
     return !err;
 }
 
@@ -76,35 +77,17 @@ static bool is_in_force(struct apply *apply)
     return strcmp(own, apply->plan_hash) == 0 && apply->now.epoch == base + 1;
 }
 
-/* ---- asking a person ----------------------------------------------------------------------- */
-
-/* Answers OPTIONS_RUN for yes, else the exit status. */
-static int ask_person(const struct apply *apply, const char *question)
-{
-    char answer[16];
-    if (apply->is_yes)
-        return OPTIONS_RUN;
-    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-        return fail("nobody can be asked here", "say --yes to apply, or --dry-run to look");
-    printf("\n%s [y/N] ", question);
-    fflush(stdout);
-    if (fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
-        return OPTIONS_RUN;
-    printf("nothing was changed\n");
-    return 1;
-}
-
 /* ---- doing it ------------------------------------------------------------------------------ */
 
 static int run_journal(struct apply *apply)
 {
     struct apply_run run = {.world = &apply->world,
                             .journal = &apply->journal,
-                            .ready_wait_us = apply->ready_wait_us,
-                            .is_json = apply->is_json};
+                            .ready_wait_us = apply->wish.ready_wait_us,
+                            .is_json = apply->wish.is_json};
     enum apply_end end = apply_run(&run);
     unsigned long long epoch = (unsigned long long)apply->journal.after.epoch;
-    if (end == APPLY_APPLIED && apply->is_json)
+    if (end == APPLY_APPLIED && apply->wish.is_json)
         printf("{\"event\":\"applied\",\"epoch\":%llu}\n", epoch);
     else if (end == APPLY_APPLIED)
         printf("applied: the world is at epoch %llu\n", epoch);
@@ -133,18 +116,18 @@ static int take_up(struct apply *apply)
         return fail("what the last apply left cannot be read", why.n ? message : err_text(err));
     const struct rollout *rollout = &apply->journal.rollout;
     const struct rollout_list *list = rollout->list;
-    if (!apply->is_json)
+    if (!apply->wish.is_json)
         printf("an apply was broken off in wave %u of %u, on the way %s: it is taken up\n",
                list->batch_count ? list->batches[rollout->batch].wave + 1u : 1u,
                list->batch_count ? list->batches[list->batch_count - 1].wave + 1u : 1u,
                rollout_is_back(rollout) ? "back" : "forth");
-    if (apply->is_dry)
-        return EXIT_DIFFERS;
-    int status = ask_person(apply, "go on?");
+    if (apply->wish.is_dry)
+        return APPLY_DIFFERS;
+    int status = apply_ask(apply->wish.is_yes, "go on?");
     if (status == OPTIONS_RUN)
         status = run_journal(apply);
     bool is_same = strcmp(apply->plan_hash, apply->journal.plan) == 0;
-    if (status != 0 || !apply->plan_path || is_same)
+    if (status != 0 || !apply->wish.plan || is_same)
         return status;
     return apply_read_roster(&apply->world, &apply->now) ? OPTIONS_RUN : 1;
 }
@@ -153,11 +136,11 @@ static void show(struct apply *apply)
 {
     struct text text;
     text_init(&text, apply->output, sizeof apply->output);
-    if (apply->is_json)
+    if (apply->wish.is_json)
         apply_show_json(&apply->change, &apply->world.room, &text);
     else
         apply_show_text(&apply->change, apply->sheet, &apply->world.room, &text);
-    printf("%s%s", apply->output, apply->is_json ? "\n" : "");
+    printf("%s%s", apply->output, apply->wish.is_json ? "\n" : "");
     fflush(stdout);
 }
 
@@ -179,23 +162,23 @@ static int apply_plan(struct apply *apply)
     struct text why;
     text_init(&why, message, sizeof message);
     if (is_in_force(apply)) {
-        if (!apply->is_json)
+        if (!apply->wish.is_json)
             printf("this plan is in force, since epoch %llu\n",
                    (unsigned long long)apply->now.epoch);
         return 0;
     }
     enum err err = change_make(apply->sheet, &apply->world.room, &apply->now, &apply->change, &why);
     if (err)
-        return fail(apply->plan_path, why.n ? message : err_text(err));
+        return fail(apply->wish.plan, why.n ? message : err_text(err));
     show(apply);
     if (change_is_empty(&apply->change)) {
-        if (!apply->is_json)
+        if (!apply->wish.is_json)
             printf("\nno difference: the world runs as planned\n");
         return 0;
     }
-    if (apply->is_dry)
-        return EXIT_DIFFERS;
-    int status = ask_person(apply, "apply it?");
+    if (apply->wish.is_dry)
+        return APPLY_DIFFERS;
+    int status = apply_ask(apply->wish.is_yes, "apply it?");
     return status == OPTIONS_RUN ? begin(apply) : status;
 }
 
@@ -205,9 +188,9 @@ static int run(struct apply *apply)
     struct text why;
     int lock = -1;
     text_init(&why, message, sizeof message);
-    if (apply->plan_path && !read_plan(apply))
+    if (apply->wish.plan && !read_plan(apply))
         return 1;
-    if (!world_client_open(apply->state, &apply->world))
+    if (!world_client_open(apply->wish.state, &apply->world))
         return 1;
     if (!state_file_path(apply->world.state.path, "apply.lock", path))
         return fail(apply->world.state.path, "the path is too long");
@@ -218,7 +201,7 @@ static int run(struct apply *apply)
     if (!apply_read_roster(&apply->world, &apply->now))
         return 1;
     int status = take_up(apply);
-    if (status == OPTIONS_RUN && !apply->plan_path)
+    if (status == OPTIONS_RUN && !apply->wish.plan)
         status = fail("no apply was broken off", "name a plan: farspan apply plan.json");
     if (status == OPTIONS_RUN)
         status = apply_plan(apply);
@@ -226,32 +209,90 @@ static int run(struct apply *apply)
     return status;
 }
 
-int verb_apply(int argc, char **argv)
+static int apply_local(const struct apply_wish *wish)
 {
     struct apply *apply OS_FREED = os_alloc(sizeof *apply);
     void *memory OS_FREED = os_alloc(PLAN_ARENA);
     if (!apply || !memory)
         return fail("apply", err_text(ERR_MEMORY));
     arena_init(&apply->arena, memory, PLAN_ARENA);
-    apply->target = "local";
-    apply->ready_wait_us = 120 * 1000 * 1000;
-    const struct option_row rows[] = {
-        {"--target", "NAME", "where (local)", OPTION_TEXT, &apply->target, 0, 0},
+    apply->wish = *wish;
+    apply->world.state.lock_fd = -1;
+    int status = run(apply);
+    world_client_close(&apply->world);
+    return status;
+}
+
+/* ---- the verb ------------------------------------------------------------------------------- */
+
+struct verb {
+    struct apply_wish wish;
+    struct render_job job;
+    const char *target;
+};
+
+static int apply_elsewhere(struct verb *verb, const struct option_usage *usage)
+{
+    struct render_job *job = &verb->job;
+    if (!render_target_find(verb->target, &job->target))
+        return options_refuse(
+            usage, "--target %s: expected local, kubernetes, terraform or systemd", verb->target);
+    if (!job->file)
+        return options_refuse(usage, "--target %s needs -f FILE, the farspan.yaml of the plan",
+                              verb->target);
+    if (job->target != RENDER_KUBERNETES && (!verb->wish.plan || !verb->wish.folder))
+        return options_refuse(usage, "--target %s needs a plan, and -o DIR for its files",
+                              verb->target);
+    int status = render_job_check(job, usage);
+    if (status != OPTIONS_RUN)
+        return status;
+    if (job->target == RENDER_KUBERNETES)
+        status = apply_cluster(&verb->wish, job);
+    else if (job->target == RENDER_TERRAFORM)
+        status = apply_terraform(&verb->wish, job);
+    else
+        status = apply_hosts(&verb->wish, job);
+    render_job_close(job);
+    return status;
+}
+
+int verb_apply(int argc, char **argv)
+{
+    struct verb *verb OS_FREED = os_alloc(sizeof *verb);
+    if (!verb)
+        return fail("apply", err_text(ERR_MEMORY));
+    struct apply_wish *wish = &verb->wish;
+    render_job_init(&verb->job, "apply");
+    verb->target = "local";
+    wish->ready_wait_us = -1;
+    enum { OWN_ROWS = 9 };
+    struct option_row rows[OWN_ROWS + RENDER_JOB_ROWS] = {
+        {"--target", "WHERE", "local (the running world), kubernetes, terraform or systemd",
+         OPTION_TEXT, &verb->target, 0, 0},
         {"--dry-run", NULL, "show the difference only; exit 2 when there is one", OPTION_FLAG,
-         &apply->is_dry, 0, 0},
-        {"--yes", NULL, "do not ask", OPTION_FLAG, &apply->is_yes, 0, 0},
-        {"--timeout", "TIME", "for new workers to be seen ready, a wave (2min)", OPTION_TIME,
-         &apply->ready_wait_us, 0, 0},
+         &wish->is_dry, 0, 0},
+        {"--yes", NULL, "do not ask", OPTION_FLAG, &wish->is_yes, 0, 0},
+        {"--timeout", "TIME", "for a wave to be ready (local 2min, kubernetes 15min)", OPTION_TIME,
+         &wish->ready_wait_us, 0, 0},
         {"--json", NULL, "the difference as JSON, then a line an event", OPTION_FLAG,
-         &apply->is_json, 0, 0},
-        {"--state", "DIR", "state folder of the world", OPTION_TEXT, &apply->state, 0, 0},
+         &wish->is_json, 0, 0},
+        {"--state", "DIR", "state folder: of the world; for kubernetes, what is in force",
+         OPTION_TEXT, &wish->state, 0, 0},
+        {"--context", "REGION=NAME", "kubernetes: the kubectl context of a region; one for each",
+         OPTION_LIST, &wish->contexts, 0, 0},
+        {"-o|--output", "DIR", "terraform, systemd: the folder of the rendered files", OPTION_TEXT,
+         &wish->folder, 0, 0},
+        {"--keep-old", NULL, "terraform: no pool gets smaller yet; apply again without it later",
+         OPTION_FLAG, &wish->keeps_old, 0, 0},
     };
+    render_job_rows(&verb->job, rows + OWN_ROWS);
     const struct option_usage usage = {
-        "farspan apply [PLAN] [--dry-run] [--yes] [--timeout TIME] [--json] [--state DIR]",
-        "Makes a plan of farspan plan real in the world that runs on this machine: shows what\n"
-        "starts, stops and moves and what it costs, asks, then acts in waves, new workers ready\n"
-        "before old ones drained. A wave that fails is undone. Killed, it is taken up by the next\n"
-        "farspan apply.",
+        "farspan apply [PLAN] [--target WHERE -f FILE] [--dry-run] [--yes] [--json]",
+        "Makes a plan of farspan plan real: in the world that runs on this machine, or in "
+        "clusters\n"
+        "and clouds. Shows what starts, stops and moves and what it costs, asks, then acts in\n"
+        "waves, new replicas ready before old ones drained. A wave that fails is undone. Killed,\n"
+        "it is taken up by the next farspan apply.",
         "farspan apply plan.json --dry-run",
         rows,
         COUNT_OF(rows),
@@ -261,14 +302,12 @@ int verb_apply(int argc, char **argv)
     int status = options_parse(&usage, argc, argv, &rest);
     if (status != OPTIONS_RUN)
         return status;
-    if (strcmp(apply->target, "local") != 0)
-        return options_refuse(&usage,
-                              "--target %s: expected local; for Kubernetes, Terraform and "
-                              "systemd farspan render writes the files",
-                              apply->target);
-    apply->plan_path = rest ? argv[0] : NULL;
-    apply->world.state.lock_fd = -1;
-    status = run(apply);
-    world_client_close(&apply->world);
-    return status;
+    wish->plan = rest ? argv[0] : NULL;
+    bool is_local = strcmp(verb->target, "local") == 0;
+    if (is_local && (verb->job.file || wish->contexts.count || wish->folder || wish->keeps_old))
+        return options_refuse(&usage, "-f, -o, --context and --keep-old belong to --target "
+                                      "kubernetes, terraform or systemd");
+    if (wish->ready_wait_us < 0)
+        wish->ready_wait_us = (is_local ? 2 : 15) * (int64_t)60 * 1000 * 1000;
+    return is_local ? apply_local(wish) : apply_elsewhere(verb, &usage);
 }

@@ -38,17 +38,20 @@ int verb_bench(int argc, char **argv)
 {
     if (argc > 1 && span_is(span_of(argv[1]), "plan"))
         return bench_plan(argc - 1, argv + 1);
+    if (argc > 1 && span_is(span_of(argv[1]), "balance"))
+        return bench_balance(argc - 1, argv + 1);
     bool is_json = false;
     const struct option_row rows[] = {
         {"--json", NULL, "one JSON object, a key a part", OPTION_FLAG, &is_json, 0, 0},
     };
     const struct option_usage usage = {
-        "farspan bench [decision|scan|plan] [--json]",
+        "farspan bench [decision|scan|plan|balance] [--json]",
         "What the hot path costs on this machine, in CPU time: a routing decision, a look into "
         "the\n"
         "prefix index, reading a request. Both without an argument. Bars are printed beside the\n"
         "figures. bench/run.sh of the sources measures the whole program beside other proxies.\n"
-        "`farspan bench plan --help`: the planner, one problem at a time.",
+        "`farspan bench plan --help`: the planner, one problem at a time; `farspan bench balance\n"
+        "--help`: five equal servers under each policy.",
         "farspan bench decision",
         rows,
         COUNT_OF(rows),
@@ -63,7 +66,8 @@ int verb_bench(int argc, char **argv)
     for (size_t i = 0; only && i < COUNT_OF(parts); i++)
         is_known |= span_is_equal(span_of(only), span_of(parts[i].name));
     if (!is_known) {
-        fprintf(stderr, "farspan bench: expected decision, scan or plan, found: %s\n", only);
+        fprintf(stderr, "farspan bench: expected decision, scan, plan or balance, found: %s\n",
+                only);
         return 2;
     }
     return run(only, is_json);

@@ -6,23 +6,27 @@
 
 #include "base/check.h"
 #include "cli/catalog_view.h"
-#include "cli/options.h"
+#include "cli/plan_ask.h"
+#include "cli/plan_day.h"
+#include "cli/plan_map.h"
+#include "cli/plan_policy.h"
 #include "cli/plan_tables.h"
-#include "cli/planning.h"
 #include "cli/verbs.h"
 #include "fleet/units.h"
 #include "os/file.h"
 #include "os/memory.h"
 
-enum { WHY_BYTES = 8192, INFEASIBLE = 3 };
+enum { WHY_BYTES = 8192, INFEASIBLE = 3, WRONG_USE = 2 };
 
 #define TIME_LIMIT_DEFAULT_US 10000000
 
 struct plan {
     struct planning_files files;
-    const char *out, *gap;
-    int64_t work, time_limit_us;
+    const char *out, *gap, *policy, *map;
+    bool is_policy_wanted[PLAN_RIVALS];
+    int64_t work, time_limit_us, hour;
     bool is_json;
+    struct plan_ask ask;
 };
 
 /* Bytes that the sheet needs as JSON; its tables need less. */
@@ -31,6 +35,8 @@ static size_t print_size(const struct plan_sheet *sheet)
     enum { HEAD = 64 * 1024, ROW = 1024, STEP = 96 };
     size_t rows =
         (size_t)sheet->replica_count + sheet->flow_count + sheet->rule_count + sheet->miss_count;
+    rows += plan_day_row_count(sheet);
+    rows += sheet->shadow_count + (size_t)sheet->what_if_count * 4; /* they may say why not */
     return HEAD + rows * ROW + (size_t)sheet->step_count * STEP;
 }
 
@@ -63,8 +69,15 @@ static int print(const struct plan *plan, const struct plan_sheet *sheet, bool i
         text_truncate(&text, 0);
         if (is_plan)
             plan_tables_print(sheet, &text);
+        if (is_plan)
+            plan_day_print(sheet, &text);
+        plan_tables_print_what_ifs(sheet, &text);
+        if (is_plan)
+            plan_policy_print(sheet, &text);
         if (plan->out && is_plan)
             text_add(&text, "\nwritten %s\n", plan->out);
+        if (plan->map && is_plan)
+            text_add(&text, "%swritten %s\n", plan->out ? "" : "\n", plan->map);
     }
     if (fwrite(text.p, 1, text.n, stdout) != text.n || fflush(stdout) != 0) {
         perror("farspan: standard output");
@@ -106,7 +119,25 @@ static void warn_of_old_prices(const struct planning *planning, const struct pla
         catalog_view_warn(&view, facts, count);
 }
 
-static int run(const struct plan *plan, double gap)
+/* The plan and all that is asked about it; or why there is none, and ERR_VALUE. */
+static enum err make(const struct plan *plan, struct planning *planning,
+                     const struct planning_effort *effort, struct plan_made *ret_made,
+                     struct text *why)
+{
+    enum err err = planning->wish->day.slot_count > 0
+                       ? plan_day_decide(planning, effort, (uint32_t)plan->hour, ret_made, why)
+                       : planning_solve(planning, planning->wish, effort, ret_made, why);
+    bool is_proven_none = err == ERR_VALUE;
+    if (is_proven_none)
+        err = plan_ask_why_not(planning, effort, ret_made, why);
+    else if (!err && plan->policy)
+        err = plan_policy_compare(planning, plan->is_policy_wanted, effort, ret_made, why);
+    if (!err)
+        err = plan_ask_answer(&plan->ask, planning, effort, ret_made);
+    return !err && is_proven_none ? ERR_VALUE : err;
+}
+
+static int run(struct plan *plan, double gap)
 {
     struct planning planning;
     struct plan_made made;
@@ -121,13 +152,20 @@ static int run(const struct plan *plan, double gap)
                                            .work = (uint64_t)plan->work,
                                            .time_limit_us = plan->time_limit_us,
                                            .shows_progress = isatty(STDERR_FILENO) == 1};
-    enum err err = planning_solve(&planning, planning.wish, &effort, &made, &why);
+    enum err err = plan_ask_read(&plan->ask, &planning, &why);
+    if (err) {
+        fprintf(stderr, "farspan plan: %s\n", why.n ? message : err_text(err));
+        planning_close(&planning);
+        return err == ERR_VALUE ? WRONG_USE : 1;
+    }
+    err = make(plan, &planning, &effort, &made, &why);
     int status = 1;
     if (err == ERR_VALUE)
         fprintf(stderr, "farspan plan: no plan keeps all rules:%s\n", message);
     else if (err)
         fprintf(stderr, "farspan plan: %s\n", why.n ? message : err_text(err));
-    if (!err || err == ERR_VALUE)
+    bool is_drawn = err || !plan->map || plan_map_write(&planning, &made.sheet, plan->map);
+    if (is_drawn && (!err || err == ERR_VALUE))
         status = print(plan, &made.sheet, !err);
     if (!err)
         warn_of_old_prices(&planning, &made);
@@ -148,6 +186,17 @@ int verb_plan(int argc, char **argv)
          OPTION_NUMBER, &plan.work, 1, INT64_MAX},
         {"--gap", "SHARE", "stop when this close to the bound (0.1%)", OPTION_TEXT, &plan.gap, 0,
          0},
+        {"--hour", "N", "of a day: the slot that -o, apply and the tables show first, UTC (0)",
+         OPTION_NUMBER, &plan.hour, 0, 23},
+        {"--explain", NULL, "what each rule costs, what one machine or dollar more is worth",
+         OPTION_FLAG, &plan.ask.is_explained, 0, 0},
+        {"--what-if", "WORDS",
+         "the plan if 'lose azure', 'slo x0.8 + price spot x2' ...; repeatable", OPTION_LIST,
+         &plan.ask.what_ifs, 0, 0},
+        {"--policy", "NAMES",
+         "beside it what others would do: all, or nearest, melange-like ... (docs/rivals.md)",
+         OPTION_TEXT, &plan.policy, 0, 0},
+        {"--map", "FILE", "draw the plan on a world map there (SVG)", OPTION_TEXT, &plan.map, 0, 0},
         {"--from", "FILE", "the plan in force: moves cost, what is new comes before what goes",
          OPTION_TEXT, &plan.files.from, 0, 0},
         {"--catalog", "DIR", "catalogue, in place of the file's or the shipped one", OPTION_TEXT,
@@ -159,7 +208,8 @@ int verb_plan(int argc, char **argv)
         "where each group of clients is answered, at the lowest cost that keeps every rule of the\n"
         "file; says how far from the best it may be. docs/plan-file.md has the file's keys.\n"
         "Exit 0: a plan. Exit 3: no plan keeps all rules, and standard error says which.",
-        "farspan plan -f examples/azure-five-continents.yaml --time-limit 2s",
+        "farspan plan -f examples/azure-five-continents.yaml --time-limit 2s "
+        "--what-if 'demand x2'",
         rows,
         COUNT_OF(rows),
         0,
@@ -174,6 +224,11 @@ int verb_plan(int argc, char **argv)
     if (!units_parse(UNITS_SHARE, span_of(plan.gap), &gap_ppm))
         return options_refuse(&usage, "--gap: expected %s, found %s", units_hint(UNITS_SHARE),
                               plan.gap);
+    char message[512];
+    struct text why;
+    text_init(&why, message, sizeof message);
+    if (plan.policy && !plan_policy_parse(plan.policy, plan.is_policy_wanted, &why))
+        return options_refuse(&usage, "--policy: %s", message);
     if (plan.time_limit_us < 0)
         plan.time_limit_us = plan.work > 0 ? 0 : TIME_LIMIT_DEFAULT_US;
     return run(&plan, (double)gap_ppm / 1e6);

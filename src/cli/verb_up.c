@@ -80,6 +80,48 @@ static void json_workers(const struct up *up, uint16_t region, struct text *json
     text_json_end(json);
 }
 
+static bool is_stand_in(const struct up *up, uint16_t service)
+{
+    return up->is_echo && up->fleet->services[service].engine == FLEET_ENGINE_LLAMA;
+}
+
+static const char *why_echo(void)
+{
+    return WITH_LLAMA ? "--echo" : "this build has no engine llama";
+}
+
+/* {"services":[...],"why":"..."}, or null: every service has its own engine. */
+static void json_echo(const struct up *up, struct text *json)
+{
+    text_json_key(json, "echo");
+    if (!up->is_echo) {
+        text_json_null(json);
+        return;
+    }
+    text_json_object(json);
+    text_json_key(json, "services");
+    text_json_array(json);
+    for (uint16_t s = 0; s < up->fleet->service_count; s++)
+        if (is_stand_in(up, s))
+            text_json_span(json, up->fleet->services[s].name);
+    text_json_end(json);
+    text_json_key(json, "why");
+    text_json_str(json, why_echo());
+    text_json_end(json);
+}
+
+/* An answer of the echo engine looks like one of a model at first. */
+static void print_echo(const struct up *up)
+{
+    unsigned count = 0;
+    for (uint16_t s = 0; s < up->fleet->service_count; s++)
+        if (is_stand_in(up, s))
+            printf("%s%.*s", count++ ? ", " : "\nno model answers for ",
+                   SPAN_ARG(up->fleet->services[s].name));
+    if (count > 0)
+        printf(": the echo engine makes words up (%s)\n", why_echo());
+}
+
 static void print_ready_json(struct up *up)
 {
     struct text json;
@@ -112,6 +154,7 @@ static void print_ready_json(struct up *up)
     for (uint16_t s = 0; s < up->fleet->service_count; s++)
         text_json_span(&json, up->fleet->services[s].name);
     text_json_end(&json);
+    json_echo(up, &json);
     text_json_end(&json);
     puts(up->output);
     fflush(stdout);
@@ -135,6 +178,7 @@ static void print_ready_text(const struct up *up, int64_t after_us)
     for (uint16_t r = 0; r < fleet->region_count; r++)
         printf("  %-22.*s zone %-6.*s http://127.0.0.1:%u\n", SPAN_ARG(fleet->regions[r].name),
                SPAN_ARG(fleet->zones[fleet->regions[r].zone]), fleet_port_gateway(fleet, base, r));
+    print_echo(up);
     printf("\ntry it (the key is in %s/key)\n\n", up->state.path);
     printf("  export KEY=$(cat %s/key)\n", up->state.path);
     printf(
@@ -305,8 +349,6 @@ static int run(struct up *up, const char *state)
         state_close(&up->state);
         return 1;
     }
-    if (!up->is_json && up->is_echo)
-        printf("the llama services run on the echo engine\n");
     write_world_file(up);
     world_start(up->world);
     net_loop_run(up->loop);
@@ -321,12 +363,9 @@ static int run(struct up *up, const char *state)
     return up->exit_status;
 }
 
-/* Without --room: as many free places as when this world ran last. */
 static bool load_all(struct up *up, const char *state, int64_t given_room, struct arena *arena)
 {
-    char folder[STATE_PATH_MAX];
-    state_default_path(folder);
-    int64_t room = given_room < 0 ? world_last_room(state ? state : folder, up->file) : given_room;
+    int64_t room = given_room < 0 ? load_room_count(up->file, state) : given_room;
     struct load_use use = {.is_echo = up->is_echo, .has_model = up->model[0]};
     if (!load_room(up->file, &up->port_base, room, arena, &up->room))
         return false;
@@ -353,7 +392,8 @@ int verb_up(int argc, char **argv)
          0, 0},
         {"--state", "DIR", "state folder (~/.local/state/farspan)", OPTION_TEXT, &state, 0, 0},
         {"--port-base", "N", "first port (18080)", OPTION_NUMBER, &up->port_base, 1024, 65000},
-        {"--room", "N", "free places a region, for workers that farspan apply starts (0)",
+        {"--room", "N",
+         "free places a region, for workers that farspan apply starts (0; 4 with a plan)",
          OPTION_NUMBER, &given_room, 0, ROOM_MAX},
         {"--duration", "TIME", "end by itself after this time", OPTION_TIME, &up->duration_us, 0,
          0},

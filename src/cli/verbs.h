@@ -14,6 +14,7 @@
     X(apply, "plan", "make a plan real in the running world, in waves, and back if one fails")     \
     X(render, "plan", "the files that make a plan real: Kubernetes, Terraform, systemd")           \
     X(catalog, "plan", "regions, machines, prices, links: list, show, import your own, compare")   \
+    X(profile, "plan", "measure a running server: the speeds and watts that plans stand on")       \
     X(front, "serve", "one gateway before servers that already run")                               \
     X(gateway, "serve", "a gateway from a farspan.yaml")                                           \
     X(worker, "serve", "the process that runs engines on one machine")                             \

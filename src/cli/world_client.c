@@ -56,19 +56,12 @@ static bool read_world_file(struct world_client *client)
     return true;
 }
 
-bool world_client_open(const char *state, struct world_client *ret_client)
+/* Into a client whose arena stands. */
+static bool read_world(const char *state, struct world_client *client)
 {
-    struct world_client *client = ret_client;
     char message[512], folder[STATE_PATH_MAX];
     struct text why;
-    *client = (struct world_client){.state = {.lock_fd = -1}};
     text_init(&why, message, sizeof message);
-    void *memory = os_alloc(WORLD_CLIENT_ARENA);
-    if (!memory) {
-        fprintf(stderr, "farspan: %s\n", err_text(ERR_MEMORY));
-        return false;
-    }
-    arena_init(&client->arena, memory, WORLD_CLIENT_ARENA);
     state_default_path(folder);
     snprintf(client->state.path, sizeof client->state.path, "%s", state ? state : folder);
     if (!read_world_file(client))
@@ -90,10 +83,26 @@ bool world_client_open(const char *state, struct world_client *ret_client)
     return !err;
 }
 
+bool world_client_open(const char *state, struct world_client *ret_client)
+{
+    *ret_client = (struct world_client){.state = {.lock_fd = -1}};
+    void *memory = os_alloc(WORLD_CLIENT_ARENA);
+    if (!memory) {
+        fprintf(stderr, "farspan: %s\n", err_text(ERR_MEMORY));
+        return false;
+    }
+    arena_init(&ret_client->arena, memory, WORLD_CLIENT_ARENA);
+    bool is_open = read_world(state, ret_client);
+    if (!is_open)
+        world_client_close(ret_client);
+    return is_open;
+}
+
 void world_client_close(struct world_client *client)
 {
     state_close(&client->state);
     os_free(client->arena.base);
+    client->arena.base = NULL;
 }
 
 unsigned world_client_ask(struct world_client *client, uint16_t port, const char *method,

@@ -24,7 +24,7 @@ struct world_client {
 };
 
 /* <state> NULL: the default folder. Says on standard error what is missing and what to do, and
- * answers false. */
+ * answers false; then nothing is left to close. */
 bool world_client_open(const char *state, struct world_client *ret_client);
 void world_client_close(struct world_client *client);
 

@@ -193,7 +193,9 @@ enum err world_set_epoch(struct world *world, uint64_t epoch, struct text *why)
     enum err err = write_roster(world, why);
     if (err)
         world->roster.epoch = before;
-    struct world_event event = {.event = "epoch"};
+    char number[24];
+    int n = snprintf(number, sizeof number, "%llu", (unsigned long long)epoch);
+    struct world_event event = {.event = "epoch", .process = span_from(number, (size_t)n)};
     if (!err && epoch != before)
         world_report(world, &event);
     return err;

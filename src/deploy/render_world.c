@@ -376,8 +376,7 @@ enum err render_world_make(const struct render_request *request, struct arena *a
         return ERR_MEMORY;
     world->request = request;
     /* A plan made from the file alone follows the state that the file describes. */
-    uint64_t base = request->sheet->base_epoch;
-    world->epoch = (base ? base : request->fleet->epoch) + 1;
+    world->epoch = plan_sheet_epoch(request->sheet);
     world->regions = ARENA_ARRAY(arena, struct render_region, LIMIT_REGIONS);
     world->workloads = ARENA_ARRAY(arena, struct render_workload, count);
     if (!world->regions || !world->workloads)

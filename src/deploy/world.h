@@ -30,7 +30,7 @@ enum { WORLD_STOP_WAIT_US = 4500 * 1000, WORLD_LEAVE_WAIT_US = 905 * 1000 * 1000
 struct world_event {
     const char *event;   /* "started" "died" "given_up" "engine_failed" "ready" "fault" "healed"
                             "stopping" "stopped": of a worker; "epoch" */
-    struct span process; /* "gateway aws:us-east-1", "worker us-a", "link" */
+    struct span process; /* "gateway aws:us-east-1", "worker us-a", "link"; "epoch": its number */
     struct span region;  /* empty: of none */
     int status;          /* of "died": as a shell sees it */
     int64_t after_us;    /* "died": how long it had run; "ready": since the start */

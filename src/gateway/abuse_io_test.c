@@ -58,7 +58,7 @@ static void deadlines_of_a_callers_own_choice_take_no_replica_from_others(void *
 static void a_spent_budget_of_held_bodies_is_not_the_clients_fault(void **state)
 {
     (void)state;
-    enum { BUFFERS_MAX = 512 };
+    enum { BUFFERS_MAX = 2048 };
     struct rig rig;
     struct rig_answer answer;
     struct buffer_pool pool;
@@ -159,12 +159,58 @@ static void metrics_asked_at_the_very_end_leave_nothing_behind(void **state)
     }
 }
 
+/* As by callers who announce 1 MiB each and send nothing. */
+static void large_bodies_that_never_come_leave_room_for_the_beginnings_of_others(void **state)
+{
+    (void)state;
+    enum { BUFFERS_MAX = 512, SIZE = 300 * 1000 };
+    static struct rig_answer answer;
+    static char body[SIZE + 1];
+    struct rig rig;
+    struct buffer_pool pool;
+    struct buffer *spent[BUFFERS_MAX];
+    unsigned count = 0;
+    rig_open(&rig, 1, NULL);
+    rig_serve(&rig, 0);
+    rig.servers[0].status = 200;
+    buffer_pool_init(&pool);
+    do
+        spent[count] = buffer_take_class(&pool, BUFFER_CLASSES - 1);
+    while (buffer_charge(spent[count++]) && count < BUFFERS_MAX);
+    snprintf(body, sizeof body,
+             "{\"model\":\"chat\",\"messages\":[{\"role\":\"user\",\"content\":\"%0*d\"}]}",
+             SIZE - 64, 0);
+    for (unsigned i = 0; i < 2; i++) { /* of a known length, and chunked */
+        int64_t length = i ? HTTP_LENGTH_CHUNKED : (int64_t)strlen(body);
+        rig_ask_with(&rig, &answer, "POST /v1/chat/completions HTTP/1.1\r\n",
+                     i ? (struct span){NULL, 0} : span_of(body), length);
+        struct span left = i ? span_of(body) : (struct span){NULL, 0};
+        while (left.n > 0) {
+            size_t n = http_call_send(answer.call, left);
+            left = span_from(left.p + n, left.n - n);
+            net_loop_run_once(rig.loop, 1000);
+        }
+        if (i)
+            http_call_send_end(answer.call);
+        RIG_UNTIL(&rig, answer.is_over);
+        assert_int_equal(answer.status, 200);
+        assert_int_equal(rig.servers[0].seen_size, strlen(body));
+        assert_memory_equal(rig.servers[0].seen_body, body, strlen(body));
+    }
+    while (count > 0)
+        buffer_unref(spent[--count]);
+    buffer_pool_fini(&pool);
+    assert_int_equal(buffer_held_bytes(), 0);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_body_that_is_refused_half_way_is_not_sent_any_further),
         cmocka_unit_test(deadlines_of_a_callers_own_choice_take_no_replica_from_others),
         cmocka_unit_test(a_spent_budget_of_held_bodies_is_not_the_clients_fault),
+        cmocka_unit_test(large_bodies_that_never_come_leave_room_for_the_beginnings_of_others),
         cmocka_unit_test(to_head_the_length_of_get_is_told),
         cmocka_unit_test(clients_leave_descriptors_for_targets),
         cmocka_unit_test(metrics_asked_at_the_very_end_leave_nothing_behind),

@@ -29,6 +29,14 @@ static bool is_at_rest(const struct rig *rig)
            list_is_empty(&loop->origins[0]->busy) && loop->origins[0]->call_count == 0;
 }
 
+/* The probe that waits at a raw server, if one does, would be waited for too. */
+static void turn_probe_away(int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+}
+
 /* Waits until the request is over, then looks at everything it may have taken. */
 static void assert_nothing_is_left(struct rig *rig)
 {
@@ -41,6 +49,7 @@ static void assert_nothing_is_left(struct rig *rig)
     assert_false(targets_of(rig)->breakers[0].is_trial_out);
     assert_int_equal(loop->metrics->gauge[METRICS_requests_in_flight][0], 0);
     assert_int_equal(buffer_held_bytes(), 0);
+    assert_int_equal(buffer_waiting_bytes(), 0);
 }
 
 /* One request whose server says the first <n> bytes of <answer> and leaves. */
@@ -77,6 +86,7 @@ static void a_server_that_dies_at_each_byte_leaves_nothing_open(void **state)
             *targets_of(&rig) = fresh; /* no verdict on the one before */
             GATEWAY_STORE(gateway_words_of(rig.gateway, 0, 0)->is_ready, true);
             ask_of_one_that_dies(&rig, listener, answer, n, i % 2);
+            turn_probe_away(listener);
             assert_nothing_is_left(&rig);
         }
     }
@@ -228,10 +238,107 @@ static void what_is_ended_by_us_gives_back_what_it_took(void **state)
     rig_close(&rig);
 }
 
+static void a_server_that_speaks_garbage_is_a_502_and_leaves_nothing_open(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {
+        "SSH-2.0-OpenSSH_9.2\r\n",
+        "HTTP/1.1 200 OK\ncontent-length: 2\n\n{}",
+        "HTTP/2.0 200 OK\r\n\r\n",
+        "HTTP/1.1 999 No\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nx: y\r\n z\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nx : y\r\n\r\n",
+    };
+    static char endless[24 * 1024];
+    struct rig rig;
+    rig_open(&rig, 1, NULL);
+    int listener = raw_listen(&rig, 0);
+    const struct gateway_targets fresh = *targets_of(&rig);
+    memset(endless, 'a', sizeof endless);
+    memcpy(endless, "HTTP/1.1 200 OK\r\nx: ", 20);
+    for (unsigned i = 0; i <= COUNT_OF(answers); i++) {
+        struct span answer =
+            i < COUNT_OF(answers) ? span_of(answers[i]) : span_from(endless, sizeof endless);
+        static struct rig_answer seen;
+        char buffer[2048];
+        *targets_of(&rig) = fresh;
+        spend_retries(&rig);
+        rig_post(&rig, &seen, "/v1/chat/completions", RIG_CHAT);
+        int fd = raw_accept(&rig, listener, buffer, sizeof buffer);
+        raw_say(fd, answer.p, answer.n);
+        RIG_UNTIL(&rig, seen.is_over); /* though the server stays */
+        assert_int_equal(seen.status, 502);
+        turn_probe_away(listener);
+        assert_nothing_is_left(&rig);
+        close(fd);
+    }
+    close(listener);
+    rig_close(&rig);
+}
+
+/* The server says what it has to say when it has seen the head of a body that goes on for ever. */
+static void an_early_answer_to_a_body_on_its_way_leaves_nothing_open(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer;
+        unsigned status;
+        bool ends; /* by itself; else the client leaves when it has begun */
+    } rows[] = {
+        {"HTTP/1.1 413 No\r\ncontent-length: 2\r\n\r\n{}", 413, true},
+        {"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", 200, true},
+        {"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 200, true},
+        {"HTTP/1.1 503 Busy\r\ncontent-length: 100\r\n\r\n", 503, true},
+        {"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n", 200, false},
+        {"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}", 200, false},
+    };
+    enum { SIZE = 1100 * 1000 }; /* what is beyond the held part fits the socket: so does the end */
+    static char body[SIZE];
+    memset(body, ' ', SIZE);
+    memcpy(body, "{\"model\":\"chat\",", strlen("{\"model\":\"chat\","));
+    for (unsigned i = 0; i < 4 * COUNT_OF(rows); i++) {
+        struct rig rig;
+        static struct rig_answer seen;
+        char buffer[2048];
+        bool closes = i & 1, is_chunked = i & 2;
+        rig_open(&rig, 1, NULL);
+        int listener = raw_listen(&rig, 0);
+        rig_ask_with(&rig, &seen, "POST /v1/chat/completions HTTP/1.1\r\n",
+                     is_chunked ? (struct span){NULL, 0} : span_from(body, SIZE),
+                     is_chunked ? HTTP_LENGTH_CHUNKED : 4 * SIZE);
+        struct span left = span_from(body, is_chunked ? SIZE : 0);
+        while (left.n > 0) {
+            size_t n = http_call_send(seen.call, left);
+            left = span_from(left.p + n, left.n - n);
+            net_loop_run_once(rig.loop, 1000);
+        }
+        int fd = raw_accept(&rig, listener, buffer, sizeof buffer);
+        raw_say(fd, rows[i / 4].answer, strlen(rows[i / 4].answer));
+        if (closes)
+            shutdown(fd, SHUT_WR);
+        RIG_UNTIL(&rig, seen.is_over || (!rows[i / 4].ends && seen.status));
+        if (!closes || rows[i / 4].ends)
+            assert_int_equal(seen.status, rows[i / 4].status);
+        if (!seen.is_over)
+            http_call_cancel(seen.call);
+        RIG_UNTIL(&rig, (turn_probe_away(listener), is_at_rest(&rig)));
+        assert_nothing_is_left(&rig);
+        close(fd);
+        close(listener);
+        rig_close(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_server_that_dies_at_each_byte_leaves_nothing_open),
+        cmocka_unit_test(a_server_that_speaks_garbage_is_a_502_and_leaves_nothing_open),
+        cmocka_unit_test(an_early_answer_to_a_body_on_its_way_leaves_nothing_open),
         cmocka_unit_test(a_client_that_leaves_at_each_byte_leaves_nothing_open),
         cmocka_unit_test(a_client_that_leaves_its_trial_does_not_keep_the_breaker_open),
         cmocka_unit_test(a_retry_that_rests_ends_with_its_client),

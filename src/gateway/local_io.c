@@ -152,6 +152,7 @@ static void add_process(struct metrics_job *job)
     const struct fleet *fleet = gateway->law.fleet;
     int64_t now_us = net_loop_now_us(job->home->loop);
     metrics_gauge_add(&job->sum, METRICS_held_bytes, 0, (int64_t)buffer_held_bytes());
+    metrics_gauge_add(&job->sum, METRICS_waiting_bytes, 0, (int64_t)buffer_waiting_bytes());
     metrics_gauge_add(&job->sum, METRICS_config_epoch, 0, (int64_t)fleet->epoch);
     metrics_gauge_add(&job->sum, METRICS_config_age_seconds, 0,
                       (now_us - gateway->started_us) / 1000000);

@@ -108,13 +108,21 @@ size_t buffer_size_max(void)
     return classes[BUFFER_CLASSES - 1].block_size - sizeof(struct buffer);
 }
 
+/* Who announces much and sends nothing must not take the room for the beginnings of others' bodies,
+ * which say where they go. */
+static size_t budget_of(const struct buffer *buffer, enum buffer_budget budget)
+{
+    size_t max = budgets[budget];
+    return budget == BUFFER_HELD && buffer->class > BUFFER_STREAM ? max - max / 4 : max;
+}
+
 bool buffer_charge_to(struct buffer *buffer, enum buffer_budget budget)
 {
     if (buffer->charged)
         return true;
     atomic_size_t *sum = &spent[budget];
     size_t before = atomic_fetch_add_explicit(sum, buffer->size, memory_order_relaxed);
-    if (before + buffer->size > budgets[budget]) {
+    if (before + buffer->size > budget_of(buffer, budget)) {
         atomic_fetch_sub_explicit(sum, buffer->size, memory_order_relaxed);
         return false;
     }
@@ -133,8 +141,12 @@ size_t buffer_held_bytes(void)
     return atomic_load_explicit(&spent[BUFFER_HELD], memory_order_relaxed);
 }
 
+size_t buffer_waiting_bytes(void)
+{
+    return atomic_load_explicit(&spent[BUFFER_WAITING], memory_order_relaxed);
+}
+
 bool buffer_is_waiting_much(void)
 {
-    size_t waiting = atomic_load_explicit(&spent[BUFFER_WAITING], memory_order_relaxed);
-    return waiting > LIMIT_WAITING_BYTES / 2;
+    return buffer_waiting_bytes() > LIMIT_WAITING_BYTES / 2;
 }

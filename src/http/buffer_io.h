@@ -7,7 +7,8 @@
  * the last unref is seen.) One thread owns a pool.
  *
  * Two budgets, which all pools of the process share: LIMIT_GATEWAY_HELD_BYTES for request bodies
- * that are held, LIMIT_WAITING_BYTES for what waits for a slow peer. A buffer counts whole. */
+ * that are held, LIMIT_WAITING_BYTES for what waits for a slow peer. A buffer counts whole. Of the
+ * first, buffers larger than BUFFER_STREAM leave a quarter to the others. */
 #ifndef HTTP_BUFFER_IO_H
 #define HTTP_BUFFER_IO_H
 
@@ -61,6 +62,7 @@ size_t buffer_size_max(void);
 bool buffer_charge_to(struct buffer *buffer, enum buffer_budget budget);
 bool buffer_charge(struct buffer *buffer); /* as held */
 size_t buffer_held_bytes(void);            /* of the process */
+size_t buffer_waiting_bytes(void);         /* the same */
 /* Is half of the budget of waiting bytes spent? Then nobody should let more wait. */
 bool buffer_is_waiting_much(void);
 

@@ -225,7 +225,7 @@ static void finish(struct http_call *call, bool has_excess)
     call->handler->on_end(call);
 }
 
-/* Keeps <bytes> of <owner> (NULL: the scratch) for after the pause. */
+/* Keeps <bytes> of <owner> (NULL: the scratch) for after the pause, or for the next run. */
 static void keep_rest(struct http_call *call, struct buffer *owner, struct span bytes)
 {
     if (bytes.n == 0)
@@ -281,15 +281,18 @@ static bool is_at_known_end(const struct http_call *call)
 
 static void feed(struct http_call *call, struct buffer *owner, struct span bytes)
 {
-    while (!call->is_over && !call->is_paused) {
+    while (!call->is_over && !call->is_paused && call->pieces_left > 0) {
         if (is_at_known_end(call)) {
             finish(call, bytes.n > 0);
             return;
         }
         if (bytes.n == 0)
             return;
+        call->pieces_left--;
         feed_piece(call, &bytes);
     }
+    if (!call->is_paused)
+        call->must_run = true; /* pieces are left for the next run */
     if (!call->is_over)
         keep_rest(call, owner, bytes);
 }
@@ -334,13 +337,21 @@ static void take_head(struct http_call *call, size_t size)
         feed(call, call->in, rest);
 }
 
+/* A server of another protocol may greet with less than a head and then wait for us. */
+static bool may_become_head(const struct http_call *call)
+{
+    static const char start[] = "HTTP/1.";
+    size_t n = call->in_end < sizeof start - 1 ? call->in_end : sizeof start - 1;
+    return memcmp(call->in->data, start, n) == 0;
+}
+
 /* Looks for heads in what was read; behind a 1xx the next may be here already. */
 static void run_head(struct http_call *call)
 {
     while (!call->is_over && !call->has_head && call->in_end > 0) {
         size_t scanned = call->scanned, size;
         enum err err = http_head_find(span_from(call->in->data, call->in_end), &scanned, &size);
-        if (err == ERR_AGAIN) {
+        if (err == ERR_AGAIN && may_become_head(call)) {
             call->scanned = (uint32_t)scanned;
             return;
         }
@@ -430,12 +441,13 @@ void call_run(struct http_call *call, unsigned events)
 {
     call->must_run = false;
     call->reads_left = CLIENT_READS_A_RUN_MAX;
+    call->pieces_left = CLIENT_PIECES_A_RUN_MAX;
     if (call->has_head && !call->is_paused)
         feed_rest(call);
     if (!call->is_over && call->conn && (events & NET_OUT))
         run_writing(call);
     while (!call->is_over && !call->is_paused && call->conn && call->conn->is_readable) {
-        if (call->reads_left-- == 0) {
+        if (call->reads_left-- == 0 || call->pieces_left == 0) {
             call->must_run = true;
             return;
         }

@@ -18,7 +18,7 @@
  *
  * The head of an answer is read into a buffer of the call, where its spans live; everything later
  * into the client's one scratch, whose bytes are shown to the handler and forgotten, or kept when
- * the handler pauses in their middle. */
+ * the handler pauses in their middle or they come in too many pieces for one run. */
 #ifndef HTTP_CLIENT_CONN_IO_H
 #define HTTP_CLIENT_CONN_IO_H
 
@@ -32,7 +32,8 @@
 enum {
     ORIGIN_ADDRESSES_MAX = 8,
     CLIENT_SCRATCH_SIZE = 64 * 1024,
-    CLIENT_READS_A_RUN_MAX = 16,
+    CLIENT_READS_A_RUN_MAX = 16,       /* then the other calls have their turn */
+    CLIENT_PIECES_A_RUN_MAX = 512,     /* too: each may cost a system call */
     CLIENT_SEND_QUEUE_MAX = 64 * 1024, /* of a streamed request body */
     CLIENT_IDLE_US = 60 * 1000 * 1000, /* a kept connection that nobody wants */
     CLIENT_INTERIM_MAX = 8,            /* 1xx answers before the real one */
@@ -82,7 +83,8 @@ struct http_call {
     bool is_head_method, is_streamed, has_send_end, wants_writable;
     bool is_reused; /* on a kept connection; after a retry false */
     bool has_head, is_paused, must_run, is_over, is_write_broken;
-    enum err queued_err; /* != ERR_OK: the call fails with it when its turn comes */
+    enum err queued_err;  /* != ERR_OK: the call fails with it when its turn comes */
+    uint16_t pieces_left; /* of this run */
     int64_t read_us, stall_timeout_us;
     struct wheel_entry entry;
     struct buffer *rest; /* bytes that a pause left unseen: [rest_start, rest_end) */

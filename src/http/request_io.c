@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-enum { FIRST_READ_SIZE = 4000 }; /* what BUFFER_FIRST holds */
+enum {
+    FIRST_READ_SIZE = 4000,    /* what BUFFER_FIRST holds */
+    BEGINNING_SIZE = 60 * 1024 /* held of a body for which as a whole there is no room */
+};
 
 static struct span unread(const struct server_conn *conn)
 {
@@ -110,6 +113,16 @@ static bool is_chunked(const struct exchange *exchange)
     return exchange->head.body_length == HTTP_LENGTH_CHUNKED;
 }
 
+/* A buffer within the budget of held bytes, or NULL. */
+static struct buffer *take_held(struct server_conn *conn, size_t size)
+{
+    struct buffer *buffer = buffer_take(&conn->server->buffers, size);
+    if (buffer && buffer_charge(buffer))
+        return buffer;
+    buffer_unref(buffer);
+    return NULL;
+}
+
 /* Where a body of known length is held: behind its head if it fits there, else in a buffer of its
  * own into which the rest is read directly. */
 static bool hold_known_body(struct server_conn *conn, struct exchange *exchange)
@@ -122,13 +135,13 @@ static bool hold_known_body(struct server_conn *conn, struct exchange *exchange)
         exchange->body_offset = conn->in_start;
         return true;
     }
-    struct buffer *buffer = buffer_take(&conn->server->buffers, size);
+    struct buffer *buffer = take_held(conn, size);
+    if (!buffer && size > BEGINNING_SIZE && early.n <= BEGINNING_SIZE) {
+        exchange->hold_limit = BEGINNING_SIZE;
+        buffer = take_held(conn, BEGINNING_SIZE);
+    }
     if (!buffer)
         return false;
-    if (!buffer_charge(buffer)) {
-        buffer_unref(buffer);
-        return false;
-    }
     memcpy(buffer->data, early.p, early.n);
     put_in(conn, buffer, 0, (uint32_t)early.n);
     exchange->body_buffer = buffer_ref(buffer);
@@ -270,13 +283,9 @@ static bool hold_piece(struct exchange *exchange, struct span piece)
     if (need > exchange->hold_limit)
         return false;
     if (!old || need > old->size) {
-        struct buffer *buffer = buffer_take(&exchange->conn->server->buffers, need);
+        struct buffer *buffer = take_held(exchange->conn, need);
         if (!buffer)
             return false;
-        if (!buffer_charge(buffer)) {
-            buffer_unref(buffer);
-            return false;
-        }
         if (old)
             memcpy(buffer->data, old->data, exchange->held_size);
         buffer_unref(old);
@@ -292,6 +301,11 @@ static bool chunked_body_step(struct server_conn *conn, struct exchange *exchang
     struct span bytes = unread(conn);
     if (bytes.n == 0)
         return read_more(conn);
+    if (conn->chunks_left == 0) {
+        conn->must_run = true;
+        return false;
+    }
+    conn->chunks_left--;
     size_t used;
     struct span data;
     bool is_chunk_end;

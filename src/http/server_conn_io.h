@@ -54,6 +54,7 @@ enum {
     DRAIN_BYTES_MAX = 64 * 1024,  /* of a body that is thrown away to keep the connection */
     LINGER_BYTES_MAX = 128 << 20, /* thrown away before a connection is closed under the client */
     READS_A_RUN_MAX = 16,         /* and requests; then the other connections have their turn */
+    CHUNKS_A_RUN_MAX = 512,       /* of a body, too: each may cost a system call */
     BODY_CHECK_US = 1000 * 1000,
     LINGER_TIMEOUT_US = 2000 * 1000,
     DATE_LINE_SIZE = 37 /* "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
@@ -75,8 +76,9 @@ struct server_conn {
     struct buffer *in; /* bytes [in_start, in_end) were read and not looked at */
     uint32_t in_start, in_end;
     struct wheel_entry entry;
-    int64_t since_us; /* in this state */
-    uint32_t scanned; /* HEAD: of the unread bytes, already searched for the head's end */
+    int64_t since_us;     /* in this state */
+    uint32_t scanned;     /* HEAD: of the unread bytes, already searched for the head's end */
+    uint16_t chunks_left; /* of this run */
     struct server_conn *next_queued;
     struct list link; /* of all connections */
     uint64_t drain_left;

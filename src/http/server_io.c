@@ -129,6 +129,7 @@ void conn_run(struct server_conn *conn)
 {
     conn->must_run = false;
     conn->reads_left = READS_A_RUN_MAX;
+    conn->chunks_left = CHUNKS_A_RUN_MAX;
     if (conn->exchange && conn->exchange->has_failed)
         conn_close(conn, true);
     while (request_step(conn))

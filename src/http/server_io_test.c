@@ -140,6 +140,7 @@ static void stop(struct bed *bed)
     http_server_free(bed->server);
     assert_int_equal(bed->heads, bed->gones);
     assert_int_equal(buffer_held_bytes(), 0);
+    assert_int_equal(buffer_waiting_bytes(), 0);
     net_loop_free(bed->loop);
 }
 

@@ -167,15 +167,26 @@ static inline void kit_receive(struct net_loop *loop, int fd, struct kit_inbox *
             net_loop_run_once(loop, KIT_ROUND_US);
 }
 
-static inline unsigned kit_count(const struct kit_inbox *inbox, const char *needle)
+/* How often <needle> stands behind *from, which moves to where a later one may begin. */
+static inline unsigned kit_count_from(const struct kit_inbox *inbox, const char *needle,
+                                      size_t *from)
 {
     unsigned count = 0;
-    const char *p = inbox->p;
-    while (p && (p = memmem(p, inbox->n - (size_t)(p - inbox->p), needle, strlen(needle)))) {
+    size_t n = strlen(needle);
+    const char *p;
+    while (inbox->n > *from && (p = memmem(inbox->p + *from, inbox->n - *from, needle, n))) {
         count++;
-        p++;
+        *from = (size_t)(p - inbox->p) + 1;
     }
+    if (inbox->n >= *from + n)
+        *from = inbox->n - n + 1;
     return count;
+}
+
+static inline unsigned kit_count(const struct kit_inbox *inbox, const char *needle)
+{
+    size_t from = 0;
+    return kit_count_from(inbox, needle, &from);
 }
 
 /* Until <needle> was received <times> times. */
@@ -183,10 +194,14 @@ static inline bool kit_receive_text(struct net_loop *loop, int fd, struct kit_in
                                     const char *needle, unsigned times)
 {
     int64_t end_us = kit_deadline();
-    while (kit_count(inbox, needle) < times && !inbox->is_ended && os_now_us() < end_us)
+    size_t from = 0;
+    unsigned count = kit_count_from(inbox, needle, &from);
+    while (count < times && !inbox->is_ended && os_now_us() < end_us) {
         if (!kit_take(inbox, fd))
             net_loop_run_once(loop, KIT_ROUND_US);
-    return kit_count(inbox, needle) >= times;
+        count += kit_count_from(inbox, needle, &from);
+    }
+    return count >= times;
 }
 
 static inline void kit_receive_all(struct net_loop *loop, int fd, struct kit_inbox *inbox)

@@ -52,6 +52,7 @@ enum metrics_label { METRICS_NONE, METRICS_SERVICE, METRICS_REGION, METRICS_STAT
     X(connections_open, METRICS_NONE, "client connections open now")                               \
     X(requests_in_flight, METRICS_SERVICE, "requests in flight")                                   \
     X(held_bytes, METRICS_NONE, "bytes of request bodies held for a retry")                        \
+    X(waiting_bytes, METRICS_NONE, "bytes of buffers that wait for peers slow to read")            \
     X(targets_ready, METRICS_SERVICE, "targets a request could go to")                             \
     X(config_epoch, METRICS_NONE, "epoch of the configuration in force")                           \
     X(config_age_seconds, METRICS_NONE, "since the configuration in force was read")               \

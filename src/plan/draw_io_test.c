@@ -16,10 +16,19 @@
 #include "catalog/load_io.h"
 #include "plan/audit.h"
 #include "plan/draw.h"
+#include "plan/draw_change.h"
 #include "plan/mps.h"
+#include "plan/relax.h"
 #include "plan/solve.h"
 
-enum { CATALOG_BYTES = 16 << 20, MEMORY_BYTES = 192 << 20, OTHERS_SECONDS = 2, OTHERS_SEEDS = 4 };
+enum {
+    CUTS_MAX = 16384,
+    ROUNDS_MAX = 200,
+    CATALOG_BYTES = 16 << 20,
+    MEMORY_BYTES = 192 << 20,
+    OTHERS_SECONDS = 2,
+    OTHERS_SEEDS = 4
+};
 
 static struct catalog *catalog;
 static struct plan_lp_api lp;
@@ -101,7 +110,7 @@ static double list_price(const struct plan_problem *problem, const struct plan_c
                          bool *ret_is_second)
 {
     struct span region = problem->regions[problem->nodes[column->node].region].name;
-    *ret_is_second = region.n > 2 && memcmp(region.p + region.n - 2, "+2", 2) == 0;
+    *ret_is_second = plan_draw_is_second_site(region);
     region.n -= *ret_is_second ? 2 : 0;
     const struct catalog_offer *offer = catalog_find_offer(
         catalog, catalog_find_region(catalog, region),
@@ -214,6 +223,36 @@ static void what_runs_costs_to_change(void **state)
     assert_true(running->columns[1].stop_usd_h == problem->columns[1].cost_usd_h / 2);
     assert_true(running->columns[1].start_usd_h == problem->columns[1].cost_usd_h / 2);
     assert_true(problem->columns[1].stop_usd_h == 0);
+}
+
+/* The optimum of the relaxation, its rows found to the last. */
+static double relaxed(const struct plan_problem *problem)
+{
+    struct plan_relax *relax = ARENA_NEW(&arena, struct plan_relax);
+    assert_non_null(relax);
+    assert_int_equal(plan_problem_check(problem, &why), ERR_OK);
+    assert_int_equal(plan_relax_begin(relax, problem, &lp, CUTS_MAX, &arena), ERR_OK);
+    assert_int_equal(plan_relax_close(relax, ROUNDS_MAX, -1, NULL, NULL), ERR_OK);
+    double cost = relax->solution.objective;
+    plan_relax_end(relax);
+    return cost;
+}
+
+static void another_order_of_all_parts_is_the_same_problem(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        begin();
+        struct plan_problem *problem = draw(usual(seed)), *shuffled;
+        assert_int_equal(plan_draw_shuffle(problem, seed, &arena, &shuffled), ERR_OK);
+        assert_int_equal(shuffled->column_count, problem->column_count);
+        bool is_moved = false;
+        for (uint32_t c = 0; c < problem->column_count; c++)
+            is_moved |= shuffled->columns[c].cost_usd_h != problem->columns[c].cost_usd_h;
+        assert_true(is_moved);
+        double one = relaxed(problem), other = relaxed(shuffled);
+        assert_true(other > one * (1 - 1e-6) && other < one * (1 + 1e-6));
+    }
 }
 
 static void more_than_the_catalogue_has_is_refused_with_a_reason(void **state)
@@ -368,6 +407,7 @@ int main(void)
         cmocka_unit_test(there_is_a_plan_at_full_stock_and_a_proof_that_there_is_none_at_a_tenth),
         cmocka_unit_test(noise_changes_rates_and_nothing_else),
         cmocka_unit_test(what_runs_costs_to_change),
+        cmocka_unit_test(another_order_of_all_parts_is_the_same_problem),
         cmocka_unit_test(more_than_the_catalogue_has_is_refused_with_a_reason),
         cmocka_unit_test(another_solver_reads_the_programme_and_agrees_with_bound_and_plan),
     };

@@ -47,6 +47,10 @@ bool plan_builder_forbids(const struct plan_wish *wish, uint32_t service,
                           const struct plan_offer *offer);
 struct span plan_builder_provider(const struct plan_wish *wish, uint32_t place);
 
+/* Machines of a catalogue's offer: the wish's word counts, else the catalogue's. */
+uint32_t plan_builder_stock(const struct plan_wish *wish, const struct catalog_offer *offer,
+                            enum plan_market market);
+
 /* Running replicas, pins and held services into the columns. */
 MUST_USE enum err plan_builder_fix(struct plan_builder *builder);
 

@@ -9,8 +9,8 @@ struct span plan_builder_provider(const struct plan_wish *wish, uint32_t place)
                : wish->sites[place - wish->catalog->region_count].provider;
 }
 
-static uint32_t stock_of(const struct plan_wish *wish, const struct catalog_offer *offer,
-                         enum plan_market market)
+uint32_t plan_builder_stock(const struct plan_wish *wish, const struct catalog_offer *offer,
+                            enum plan_market market)
 {
     uint32_t stock = offer->stock;
     for (uint32_t i = 0; i < wish->stock_count; i++) {
@@ -48,7 +48,7 @@ static void add_region_offers(struct plan_builder *builder, struct plan_offer *o
                       (struct plan_offer){.place = place,
                                           .sku = own->sku,
                                           .market = market,
-                                          .stock = stock_of(wish, own, market),
+                                          .stock = plan_builder_stock(wish, own, market),
                                           .usd_h = own->usd_h,
                                           .is_estimate = own->price.is_estimate});
     }

@@ -530,11 +530,14 @@ bool plan_place_repair(struct plan_place *place, uint32_t service, double noise)
 
 /* Drop -------------------------------------------------------------------------------------- */
 
+/* To stop one that runs may cost more than it saves. */
 static bool may_take(const struct plan_place *place, uint32_t column, uint32_t less)
 {
-    uint32_t count = place->counts[column];
-    return count >= place->problem->columns[column].count_min + less &&
-           rows_allow(place, column, -(double)less, false);
+    const struct plan_column *own = &place->problem->columns[column];
+    uint32_t count = place->counts[column], least = own->count_min;
+    if (own->running > least && own->stop_usd_h >= place->costs[column])
+        least = own->running;
+    return count >= least + less && rows_allow(place, column, -(double)less, false);
 }
 
 /* Most replicas first that can go; answers whether any did. */

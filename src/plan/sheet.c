@@ -37,11 +37,12 @@ static void begin_list(struct text *text, const char *key)
     text_json_array(text);
 }
 
-static void print_replicas(const struct plan_sheet *sheet, struct text *text)
+static void print_replicas(const struct plan_sheet_replica *replicas, uint32_t count,
+                           struct text *text)
 {
     begin_list(text, "replicas");
-    for (uint32_t i = 0; i < sheet->replica_count; i++) {
-        const struct plan_sheet_replica *replica = &sheet->replicas[i];
+    for (uint32_t i = 0; i < count; i++) {
+        const struct plan_sheet_replica *replica = &replicas[i];
         begin_row(text);
         add_span(text, "service", replica->service);
         add_span(text, "region", replica->region);
@@ -91,6 +92,46 @@ static void print_rules(const struct plan_sheet *sheet, struct text *text)
     text_json_end(text);
 }
 
+static void print_shadows(const struct plan_sheet *sheet, struct text *text)
+{
+    begin_list(text, "explanation");
+    for (uint32_t i = 0; i < sheet->shadow_count; i++) {
+        const struct plan_sheet_shadow *shadow = &sheet->shadows[i];
+        begin_row(text);
+        add_span(text, "rule", shadow->rule);
+        add_double(text, "shadow_usd_h", shadow->usd_h);
+        add_double(text, "low_usd_h", shadow->low_usd_h);
+        add_double(text, "high_usd_h", shadow->high_usd_h);
+        add_span(text, "sentence", shadow->sentence);
+        text_json_end(text);
+    }
+    text_json_end(text);
+}
+
+static void print_what_ifs(const struct plan_sheet *sheet, struct text *text)
+{
+    begin_list(text, "what_if");
+    for (uint32_t i = 0; i < sheet->what_if_count; i++) {
+        const struct plan_sheet_what_if *row = &sheet->what_ifs[i];
+        begin_row(text);
+        add_span(text, "what", row->what);
+        add_span(text, "status", row->status);
+        add_double(text, "cost_usd_h", row->cost_usd_h);
+        add_double(text, "bound_usd_h", row->bound_usd_h);
+        add_double(text, "gap", (row->cost_usd_h - row->bound_usd_h) / row->cost_usd_h);
+        add_double(text, "more_usd_h", row->more_usd_h);
+        add_double(text, "more_low_usd_h", row->more_low_usd_h);
+        add_double(text, "more_high_usd_h", row->more_high_usd_h);
+        add_count(text, "regions", row->regions);
+        add_count(text, "replicas", row->replicas);
+        add_double(text, "carbon_kg_h", row->carbon_kg_h);
+        add_double(text, "egress_usd_h", row->egress_usd_h);
+        add_span(text, "why", row->why);
+        text_json_end(text);
+    }
+    text_json_end(text);
+}
+
 static void print_misses(const struct plan_sheet *sheet, struct text *text)
 {
     begin_list(text, "missed");
@@ -123,6 +164,27 @@ static void print_steps(const struct plan_sheet *sheet, struct text *text)
     text_json_end(text);
 }
 
+static void print_policies(const struct plan_sheet *sheet, struct text *text)
+{
+    begin_list(text, "policies");
+    for (uint32_t i = 0; i < sheet->policy_count; i++) {
+        const struct plan_sheet_policy *policy = &sheet->policies[i];
+        begin_row(text);
+        add_span(text, "policy", policy->policy);
+        add_bool(text, "survives_region", policy->survives_region);
+        add_bool(text, "keeps_rules", policy->keeps_rules);
+        add_double(text, "cost_usd_h", policy->cost_usd_h);
+        add_double(text, "in_time", policy->in_time);
+        add_double(text, "unmet", policy->unmet);
+        add_double(text, "in_time_lost", policy->in_time_lost);
+        add_double(text, "unmet_lost", policy->unmet_lost);
+        add_double(text, "carbon_kg_h", policy->carbon_kg_h);
+        add_double(text, "egress_usd_h", policy->egress_usd_h);
+        text_json_end(text);
+    }
+    text_json_end(text);
+}
+
 static void print_costs(const struct plan_sheet *sheet, struct text *text)
 {
     text_json_key(text, "costs");
@@ -136,6 +198,44 @@ static void print_costs(const struct plan_sheet *sheet, struct text *text)
     text_json_end(text);
 }
 
+static void print_day(const struct plan_sheet *sheet, struct text *text)
+{
+    const struct plan_sheet_day *day = &sheet->day;
+    text_json_key(text, "day");
+    text_json_object(text);
+    add_count(text, "hour", day->hour);
+    add_double(text, "slot_h", day->slot_h);
+    add_double(text, "cost_usd", day->cost_usd);
+    add_double(text, "bound_usd", day->bound_usd);
+    add_double(text, "gap", day->gap);
+    add_double(text, "moves_usd", day->moves_usd);
+    add_double(text, "static_usd", day->static_usd);
+    add_count(text, "starts", day->starts);
+    add_count(text, "stops", day->stops);
+    add_bool(text, "estimate", day->is_estimate);
+    text_json_end(text);
+    begin_list(text, "slots");
+    for (uint32_t i = 0; i < sheet->slot_count; i++) {
+        const struct plan_sheet_slot *slot = &sheet->slots[i];
+        begin_row(text);
+        add_count(text, "hour", slot->hour);
+        add_double(text, "rate", slot->rate);
+        add_double(text, "cost_usd_h", slot->cost_usd_h);
+        add_double(text, "bound_usd_h", slot->bound_usd_h);
+        add_double(text, "gap", slot->gap);
+        add_double(text, "moves_usd", slot->moves_usd);
+        add_double(text, "carbon_kg_h", slot->carbon_kg_h);
+        print_replicas(slot->replicas, slot->replica_count, text);
+        text_json_end(text);
+    }
+    text_json_end(text);
+}
+
+uint64_t plan_sheet_epoch(const struct plan_sheet *sheet)
+{
+    return (sheet->base_epoch ? sheet->base_epoch : 1) + 1;
+}
+
 void plan_sheet_print(const struct plan_sheet *sheet, struct text *text)
 {
     text_json_object(text);
@@ -146,16 +246,20 @@ void plan_sheet_print(const struct plan_sheet *sheet, struct text *text)
     add_double(text, "gap", sheet->gap);
     add_double(text, "seconds", sheet->seconds);
     add_span(text, "stopped_by", sheet->stopped_by);
-    print_replicas(sheet, text);
+    print_replicas(sheet->replicas, sheet->replica_count, text);
     print_flows(sheet, text);
     print_rules(sheet, text);
-    begin_list(text, "what_if");
-    text_json_end(text);
+    print_what_ifs(sheet, text);
+    if (sheet->shadow_count > 0)
+        print_shadows(sheet, text);
     add_double(text, "carbon_kg_h", sheet->carbon_kg_h);
     add_double(text, "egress_usd_h", sheet->egress_usd_h);
     print_costs(sheet, text);
     print_misses(sheet, text);
+    print_policies(sheet, text);
     print_steps(sheet, text);
+    if (sheet->slot_count > 0)
+        print_day(sheet, text);
     add_span(text, "build", sheet->build);
     add_span(text, "solver", sheet->solver);
     add_span(text, "catalogue", sheet->catalogue);

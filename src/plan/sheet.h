@@ -41,7 +41,7 @@ struct plan_sheet_flow {
 struct plan_sheet_rule {
     struct span rule; /* "stock of NC24ads_A100_v4 in azure:swedencentral" */
     bool is_binding;
-    double shadow_usd_h; /* what one more unit is worth; NAN: not asked for */
+    double shadow_usd_h; /* as of its plan_sheet_shadow; NAN: not asked for, or not sure */
 };
 
 /* Actions in their order: all of one wave together, the next when those are done. */
@@ -61,6 +61,56 @@ struct plan_sheet_miss {
     double latency_ms;
 };
 
+/* What one policy makes of the same wish (rival_judge.h), for --policy. */
+struct plan_sheet_policy {
+    struct span policy;   /* "farspan", "nearest" ... */
+    bool survives_region; /* sized so that any one of its regions may be lost */
+    bool keeps_rules;     /* all of them, by the audit */
+    double cost_usd_h, carbon_kg_h, egress_usd_h; /* cost NAN: no such plan exists, the rest is 0 */
+    double in_time, unmet;                        /* shares of the requests, 0 .. 1 */
+    double in_time_lost, unmet_lost;              /* without the region whose loss is worst */
+};
+
+/* What a rule costs, or what one unit more is worth: between low and high, whatever the gaps of the
+ * two plans hide; <usd_h> where that is narrow, else NAN. In a sheet that was read there are none.
+ */
+struct plan_sheet_shadow {
+    struct span rule;     /* as rules[].rule, or a rule that has no row there */
+    struct span sentence; /* "one more NC24ads_A100_v4 in azure:swedencentral is worth $3.10/h" */
+    double usd_h, low_usd_h, high_usd_h;
+};
+
+/* The plan under another assumption. In a sheet that was read there are none. */
+struct plan_sheet_what_if {
+    struct span what;   /* as asked: "lose azure:westeurope" */
+    struct span status; /* as of a sheet; "open": neither a plan nor a proof that there is none */
+    double cost_usd_h, bound_usd_h;                     /* NAN: none */
+    double more_usd_h, more_low_usd_h, more_high_usd_h; /* than this plan; NAN: not known */
+    double carbon_kg_h, egress_usd_h;
+    uint32_t regions, replicas;
+    struct span why; /* no plan: what stands against it; may be empty */
+};
+
+/* One slot of a day (day.h). */
+struct plan_sheet_slot {
+    uint32_t hour;      /* UTC, its first */
+    double rate;        /* requests per second of all services */
+    double cost_usd_h;  /* with moves_usd, which is for the whole slot, spread over it */
+    double bound_usd_h; /* no day has this slot for less */
+    double moves_usd;   /* starts and stops of the step into it */
+    double gap, carbon_kg_h;
+    struct plan_sheet_replica *replicas; /* in the order of the file and the catalogue */
+    uint32_t replica_count;
+};
+
+/* Its sums, in USD. static_usd: the cheapest of the plans looked at that stand all day. */
+struct plan_sheet_day {
+    uint32_t hour; /* of the slot that the sheet itself is the plan of */
+    double slot_h, cost_usd, bound_usd, gap, moves_usd, static_usd; /* static: NAN: none found */
+    uint64_t starts, stops;
+    bool is_estimate; /* the curve of the demand */
+};
+
 /* USD per hour; they sum to the cost. Zero in a sheet that was read. */
 struct plan_sheet_costs {
     double machines, sites, egress, carbon, moves, unmet;
@@ -78,10 +128,22 @@ struct plan_sheet {
     struct plan_sheet_flow *flows;
     struct plan_sheet_rule *rules;
     struct plan_sheet_step *steps;
-    struct plan_sheet_miss *misses; /* none in a sheet that was read */
+    struct plan_sheet_miss *misses;           /* none in a sheet that was read */
+    const struct plan_sheet_policy *policies; /* the same */
+    struct plan_sheet_shadow *shadows;        /* none unless asked for */
+    struct plan_sheet_what_if *what_ifs;      /* as asked */
     uint32_t replica_count, flow_count, rule_count, step_count, miss_count;
+    uint32_t shadow_count, shadows_left, what_if_count; /* left: rules not looked at */
+    uint32_t policy_count;
+    struct plan_sheet_slot *slots; /* none in a sheet that was read, or without a day */
+    uint32_t slot_count;
+    struct plan_sheet_day day; /* with slots */
     struct plan_sheet_costs costs;
 };
+
+/* Of the state that this plan makes: the one after its base. A plan made from a file alone starts
+ * at the file's own epoch, which is 1. */
+uint64_t plan_sheet_epoch(const struct plan_sheet *sheet);
 
 /* One JSON object, keys in the order of docs/plan-file.md. */
 void plan_sheet_print(const struct plan_sheet *sheet, struct text *text);
@@ -99,7 +161,8 @@ void plan_sheet_print(const struct plan_sheet *sheet, struct text *text);
  *   rules[]:    rule binding shadow_usd_h (null: not asked for)
  *   steps[]:    wave action ("start" "shift" "stop") replica (index in replicas[]) count
  *
- * what_if, policies, missed and costs are passed over; any other key is a mistake. */
+ * what_if, explanation, policies, missed, costs, day and slots are passed over; any other key is a
+ * mistake. */
 MUST_USE enum err plan_sheet_read_io(struct span json, struct arena *arena,
                                      struct plan_sheet **ret_sheet, struct text *why);
 

@@ -118,8 +118,9 @@ static const struct group groups[] = {
 };
 
 /* Keys of the whole that the sheet does not hold. */
-static const char *const passed_over[] = {"version",  "base_epoch", "what_if",
-                                          "policies", "missed",     "costs"};
+static const char *const passed_over[] = {"version",     "base_epoch", "what_if",
+                                          "explanation", "policies",   "missed",
+                                          "costs",       "day",        "slots"};
 
 struct reader {
     struct span json;

@@ -78,6 +78,16 @@ struct plan_wish_choice {    /* of columns: those that fit all that is said */
     struct fleet_place said; /* for a message */
 };
 
+/* Hours that differ (day.h). */
+struct plan_wish_day {
+    uint32_t slot_count;           /* 0: one plan for all hours; else it divides 24 */
+    double factors[CATALOG_HOURS]; /* of the demand, by the hour of <is_local>; > 0 */
+    bool is_local;                 /* hours of each group of clients, by its longitude; else UTC */
+    bool is_estimate;              /* the factors are the curve that stands in for given ones */
+    double ramp;            /* most that may start, of what ran; INFINITY: any number; one always */
+    uint32_t ramp_replicas; /* the same as a number: the larger counts */
+};
+
 struct plan_wish {
     const struct catalog *catalog;
     struct span world;
@@ -95,6 +105,7 @@ struct plan_wish {
     double carbon_usd_kg;
     double cold_start_h;
     double start_usd, stop_usd, moves_over_h; /* of one replica */
+    struct plan_wish_day day;
     const struct plan_wish_service *services;
     const struct plan_wish_site *sites;
     const struct plan_wish_stock *stocks, *reserved;

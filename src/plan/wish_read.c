@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/check.h"
+#include "fleet/units.h"
 #include "plan/wish.h"
 
 #define SHARE_SUM_ERROR_MAX 0.001
@@ -529,6 +530,55 @@ static void read_markets(struct reader *reader, uint32_t plan)
     }
 }
 
+/* A typical day: busiest at 15:00, quietest at 03:00, a cosine between. */
+static void fill_curve(double low, double factors[CATALOG_HOURS])
+{
+    static const double by_hour[] = {0,       0.01704, 0.06699, 0.14645, 0.25,    0.37059, 0.5,
+                                     0.62941, 0.75,    0.85355, 0.93301, 0.98296, 1}; /* from 3 */
+    for (uint32_t h = 0; h < CATALOG_HOURS; h++) {
+        uint32_t from_low = (h + CATALOG_HOURS - 3) % CATALOG_HOURS;
+        uint32_t at = from_low <= 12 ? from_low : CATALOG_HOURS - from_low;
+        factors[h] = low + (1 - low) * by_hour[at];
+    }
+}
+
+static void read_factors(struct reader *reader, uint32_t map, struct plan_wish_day *day)
+{
+    uint32_t count, h = 0;
+    uint32_t item = items_of(reader, map, "factors", &count);
+    day->is_estimate = item == FLEET_NODE_NONE;
+    if (day->is_estimate)
+        fill_curve(scaled(reader, map, "low", 1e-6, 1), day->factors);
+    if (count > 0 && count != CATALOG_HOURS)
+        complain(reader, item, "factors: expected %d, one an hour, found %u", CATALOG_HOURS, count);
+    for (; item != FLEET_NODE_NONE && h < CATALOG_HOURS; item = next_item(reader, item)) {
+        const struct fleet_node *node = &reader->document->nodes[item];
+        int64_t ppm = 0;
+        if (!node->is_bad &&
+            (!units_decimal(node->text, 1000000, &ppm) || ppm < 10000 || ppm > 100000000))
+            complain(reader, item, "factors: expected numbers from 0.01 to 100, found %.*s",
+                     SPAN_ARG(node->text));
+        day->factors[h++] = (double)ppm / 1e6;
+    }
+}
+
+static void read_day(struct reader *reader, uint32_t plan)
+{
+    struct plan_wish_day *day = &reader->wish->day;
+    uint32_t map = child_of(reader, plan, "day");
+    if (map == FLEET_NODE_NONE || reader->document->nodes[map].kind != FLEET_NODE_MAP)
+        return;
+    day->slot_count = count_at(reader, map, "slots");
+    if (day->slot_count == 0 || CATALOG_HOURS % day->slot_count != 0)
+        complain(reader, map, "slots: expected 1, 2, 3, 4, 6, 8, 12 or 24, found %u",
+                 day->slot_count);
+    day->is_local = fleet_node_number(reader->document, map, "clock") == 0;
+    day->ramp_replicas =
+        has(reader, map, "ramp_replicas") ? count_at(reader, map, "ramp_replicas") : 0;
+    day->ramp = scaled(reader, map, "ramp", 1e-6, day->ramp_replicas > 0 ? 0 : INFINITY);
+    read_factors(reader, map, day);
+}
+
 static void read_rules(struct reader *reader, uint32_t plan)
 {
     struct plan_wish *wish = reader->wish;
@@ -546,6 +596,7 @@ static void read_rules(struct reader *reader, uint32_t plan)
         wish->stop_usd = scaled(reader, moves, "stop", 1e-6, 0);
         wish->moves_over_h = scaled(reader, moves, "over", 1e-6 / 3600, 24);
     }
+    read_day(reader, plan);
     read_markets(reader, plan);
     wish->stocks = read_stocks(reader, plan, "stock", &wish->stock_count);
     wish->reserved = read_stocks(reader, plan, "reserved", &wish->reserved_count);

@@ -250,6 +250,21 @@ def calls_that_fail_are_said_by_up():
                 assert got.returncode == 0 or got.stderr.strip(), (kind, n, got)
 
 
+def why_echo():
+    engines = json.loads(run("version", "--json").stdout)["engines"]
+    return "--echo" if "llama" in engines else "this build has no engine llama"
+
+
+@test
+def up_says_which_services_no_model_answers():
+    """A build without llama takes the echo engine by itself: nobody should take its words for a model's."""
+    for echo in True, False:
+        world = World("examples/laptop.yaml", echo=echo)
+        world.stop()
+        is_echo = echo or why_echo() != "--echo"
+        assert world.ready["echo"] == ({"services": ["chat", "embed"], "why": why_echo()} if is_echo else None), world.ready
+
+
 @test
 def the_printed_curl_line_works():
     """As a reader pastes it: no content-type is given, curl says x-www-form-urlencoded."""
@@ -262,6 +277,7 @@ def the_printed_curl_line_works():
             said += line
             if "Ctrl-C ends it" in line:
                 break
+        assert f"\nno model answers for chat, embed: the echo engine makes words up ({why_echo()})\n" in said, said
         lines = re.search(r"  export KEY=.*?(?=\n\n)", said, re.S).group(0)
         got = subprocess.run(["sh", "-ec", lines], capture_output=True, text=True, timeout=60)
         assert got.returncode == 0 and "data: [DONE]" in got.stdout and '"object":"list"' in got.stdout, (lines, got)

@@ -8,6 +8,8 @@
 #
 # Everything lies in a namespace of its own, farspan-test-NUMBER, which is deleted at the end whatever happens.
 # Nodes are left alone: pods of workloads want machine types that the cluster need not have, and may stay pending.
+# `farspan apply --target kubernetes` runs in a second namespace. Where no node carries the labels of its one region
+# (farspan.dev/region=own-lab, sku=box, market=own), or without FARSPAN_IMAGE, nothing gets ready: it must undo all.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 binary=$(realpath "${1:?usage: test/kubernetes/run.sh BINARY}")
@@ -29,7 +31,7 @@ space=farspan-test-$$
 folder=$(mktemp -d)
 passed=0 failed=0
 clean() {
-    "${patient[@]}" delete namespace "$space" --ignore-not-found --wait=true --timeout=300s >&2 ||
+    "${patient[@]}" delete namespace "$space" "$space-apply" --ignore-not-found --wait=true --timeout=300s >&2 ||
         echo "*** the namespace $space could not be deleted: delete it by hand" >&2
     rm -rf "$folder"
 }
@@ -74,6 +76,41 @@ refuses_nonsense() {
 }
 is_gone() { ! "${kubectl[@]}" -n "$space" get deployment chat-box-own; }
 
+context=${FARSPAN_CONTEXT:-$("${kubectl[@]}" config current-context)}
+farspan_apply() { # NAMESPACE ARGUMENTS...
+    local namespace=$1
+    shift
+    "$binary" apply "$folder/lab.json" --target kubernetes -f test/kubernetes/world.yaml --namespace "$namespace" \
+        "${image[@]}" --state "$folder/state" --context "own:lab=$context" "$@"
+}
+make_lab_plan() {
+    python3 - "$folder/lab.json" <<'END'
+import json, sys
+plan = json.load(open("test/kubernetes/plan.json"))
+plan["replicas"] = [r for r in plan["replicas"] if r["region"] == "own:lab" and r["service"] == "chat"]
+json.dump(plan, open(sys.argv[1], "w"))
+END
+}
+shows_a_difference() {
+    local status=0
+    farspan_apply "$space-apply" --dry-run || status=$?
+    [ "$status" -eq 2 ]
+}
+is_applied_or_undone() {
+    local log=$folder/apply.log
+    if farspan_apply "$space-apply" --yes --timeout 60s >"$log" 2>&1; then
+        farspan_apply "$space-apply" --dry-run
+    else
+        cat "$log"
+        grep -q "what was before runs again" "$log" &&
+            [ -z "$("${kubectl[@]}" -n "$space-apply" get deployments,services,configmaps -l app.kubernetes.io/managed-by=farspan -o name)" ]
+    fi
+}
+refuses_what_it_cannot_undo() {
+    local log=$folder/refused.log
+    ! farspan_apply "$space" --yes >"$log" 2>&1 && cat "$log" && grep -Eq "nothing could be undone|stale" "$log"
+}
+
 check "the plan is rendered" "${render[@]}" -o "$folder"
 for region in own-lab azure-westeurope; do
     check "$region is taken by the server" apply_region "$region"
@@ -89,6 +126,10 @@ if [ -n "${FARSPAN_IMAGE:-}" ]; then
 else
     echo "*** FARSPAN_IMAGE is not set: no pod was waited for" >&2
 fi
+check "a plan of one region" make_lab_plan
+check "farspan apply shows a difference and changes nothing" shows_a_difference
+check "farspan apply makes it so, or undoes all of it" is_applied_or_undone
+check "farspan apply refuses where it has not what is in force" refuses_what_it_cannot_undo
 check "a workload is taken away" "${kubectl[@]}" -n "$space" delete -f "$folder/own-lab/30-chat-box-own.yaml" --wait=false
 check "and is gone" is_gone
 echo "$passed passed, $failed failed"
