@@ -534,6 +534,8 @@ void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *conte
             plan_relax_lift(&tree->relax, tree->best_usd_h, tree->root_reduced) == 0 ||
             cut_root(tree, ROOT_GAIN, is_over, context) != ERR_OK)
             return;
+        else
+            plan_relax_purge(&tree->relax);
 }
 
 void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t count,
