@@ -27,7 +27,7 @@ enum {
 /* The services' bounds together are this near to the whole's: their prices are good. */
 #define PRICES_WITHIN 3e-4
 /* Rounding goes on as long as it raises the whole's bound by this share. */
-#define ROUNDING_GAIN 3e-4
+#define ROUNDING_GAIN 1e-4
 
 struct search {
     const struct plan_problem *problem;
