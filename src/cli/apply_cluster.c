@@ -340,7 +340,7 @@ static int begin(struct apply *apply)
 
 static int apply_plan(struct apply *apply)
 {
-    bool differs;
+    bool differs = false;
     int status = take_contexts(apply);
     if (status != OPTIONS_RUN)
         return status;

@@ -163,7 +163,7 @@ static void print_json(const struct bench_plan *bench, const struct bench_plan_o
         add_u64(&json, "shuffle", (uint64_t)bench->wish.shuffle);
     } else if (first) {
         add_double(&json, "noise", bench->noise);
-        if (bench_plan_has_plan(first) && bench_plan_has_plan(last))
+        if (last && bench_plan_has_plan(first) && bench_plan_has_plan(last))
             add_u64(&json, "replicas_changed", changed(bench->problem, first, last));
     }
     if (first)

@@ -438,8 +438,8 @@ int catalog_import(int argc, char **argv)
     static struct import import;
     const struct option_row rows[] = {
         {"--as", "WHAT",
-         "what the file holds: regions, skus, prices, stock, spot, links, clients, carbon,\n"
-         "                             power, models, profiles; one for each FILE, in their order",
+         "what FILE holds: regions, skus, prices, stock, spot, links, clients,\n"
+         "                             carbon, power, models, profiles; one a FILE, in order",
          OPTION_LIST, &import.kinds, 0, 0},
         {"--into", "DIR", "the catalogue to make or change; made of the shipped one", OPTION_TEXT,
          &import.into, 0, 0},

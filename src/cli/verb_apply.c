@@ -198,9 +198,7 @@ static int run(struct apply *apply)
     if (err)
         return fail("the world",
                     err == ERR_EXISTS ? "another farspan apply changes it just now" : message);
-    if (!apply_read_roster(&apply->world, &apply->now))
-        return 1;
-    int status = take_up(apply);
+    int status = apply_read_roster(&apply->world, &apply->now) ? take_up(apply) : 1;
     if (status == OPTIONS_RUN && !apply->wish.plan)
         status = fail("no apply was broken off", "name a plan: farspan apply plan.json");
     if (status == OPTIONS_RUN)

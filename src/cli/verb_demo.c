@@ -318,6 +318,7 @@ static int run(struct demo *demo)
         }
         demo_run_free(demo->run);
     }
+    world_client_close(&demo->world);
     stop_world(demo);
     net_loop_free(demo->loop);
     return status;
@@ -358,6 +359,7 @@ int verb_demo(int argc, char **argv)
         fprintf(stderr, "farspan: %s\n", err_text(ERR_MEMORY));
         return 1;
     }
+    demo->world.state.lock_fd = -1;
     demo->port_base = FLEET_PORT_BASE;
     demo->duration_us = 120 * 1000 * 1000;
     arena_init(&demo->arena, memory, ARENA_SIZE);

@@ -1,7 +1,6 @@
 /* verb_plan.c: `farspan plan`: where every service should run, on which machines, at what price,
  * and how sure that is. */
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -18,13 +17,14 @@
 
 enum { WHY_BYTES = 8192, INFEASIBLE = 3, WRONG_USE = 2 };
 
-#define TIME_LIMIT_DEFAULT_US 10000000
+#define TIME_LIMIT_US     (10 * (int64_t)1000 * 1000)
+#define TIME_LIMIT_DAY_US (60 * (int64_t)1000 * 1000)
 
 struct plan {
     struct planning_files files;
     const char *out, *gap, *policy, *map;
     bool is_policy_wanted[PLAN_RIVALS];
-    int64_t work, time_limit_us, hour;
+    int64_t work, time_limit_us, hour; /* time_limit_us -1: not said */
     bool is_json;
     struct plan_ask ask;
 };
@@ -86,22 +86,13 @@ static int print(const struct plan *plan, const struct plan_sheet *sheet, bool i
     return is_plan ? 0 : INFEASIBLE;
 }
 
-static uint32_t today(void) /* yyyymmdd, UTC */
-{
-    struct tm day;
-    time_t now = time(NULL);
-    CHECK(gmtime_r(&now, &day));
-    return (uint32_t)(day.tm_year + 1900) * 10000 + (uint32_t)(day.tm_mon + 1) * 100 +
-           (uint32_t)day.tm_mday;
-}
-
 /* Prices change; a plan of old ones says so, on standard error. */
 static void warn_of_old_prices(const struct planning *planning, const struct plan_made *made)
 {
     const struct plan_problem *problem = &made->formulation->problem;
     const struct catalog_fact **facts OS_FREED =
         os_alloc((problem->column_count + 1) * sizeof(const struct catalog_fact *));
-    struct catalog_view view = {.today = today()};
+    struct catalog_view view = {.today = catalog_today()};
     uint32_t count = 0;
     for (uint32_t c = 0; facts && c < problem->column_count; c++) {
         const struct plan_column *column = &problem->columns[c];
@@ -119,6 +110,15 @@ static void warn_of_old_prices(const struct planning *planning, const struct pla
         catalog_view_warn(&view, facts, count);
 }
 
+static int64_t time_limit_us(const struct plan *plan, const struct plan_wish *wish)
+{
+    if (plan->time_limit_us >= 0)
+        return plan->time_limit_us;
+    if (plan->work > 0)
+        return 0;
+    return wish->day.slot_count > 0 ? TIME_LIMIT_DAY_US : TIME_LIMIT_US;
+}
+
 /* The plan and all that is asked about it; or why there is none, and ERR_VALUE. */
 static enum err make(const struct plan *plan, struct planning *planning,
                      const struct planning_effort *effort, struct plan_made *ret_made,
@@ -128,12 +128,14 @@ static enum err make(const struct plan *plan, struct planning *planning,
                        ? plan_day_decide(planning, effort, (uint32_t)plan->hour, ret_made, why)
                        : planning_solve(planning, planning->wish, effort, ret_made, why);
     bool is_proven_none = err == ERR_VALUE;
+    struct planning_effort further = *effort; /* what is asked about a day is about an hour of it */
+    further.time_limit_us = time_limit_us(plan, planning->wish);
     if (is_proven_none)
-        err = plan_ask_why_not(planning, effort, ret_made, why);
+        err = plan_ask_why_not(planning, &further, ret_made, why);
     else if (!err && plan->policy)
-        err = plan_policy_compare(planning, plan->is_policy_wanted, effort, ret_made, why);
+        err = plan_policy_compare(planning, plan->is_policy_wanted, &further, ret_made, why);
     if (!err)
-        err = plan_ask_answer(&plan->ask, planning, effort, ret_made);
+        err = plan_ask_answer(&plan->ask, planning, &further, ret_made);
     return !err && is_proven_none ? ERR_VALUE : err;
 }
 
@@ -150,7 +152,7 @@ static int run(struct plan *plan, double gap)
     }
     const struct planning_effort effort = {.gap = gap,
                                            .work = (uint64_t)plan->work,
-                                           .time_limit_us = plan->time_limit_us,
+                                           .time_limit_us = time_limit_us(plan, planning.wish),
                                            .shows_progress = isatty(STDERR_FILENO) == 1};
     enum err err = plan_ask_read(&plan->ask, &planning, &why);
     if (err) {
@@ -180,8 +182,8 @@ int verb_plan(int argc, char **argv)
         {"-f|--file", "FILE", "farspan.yaml with a plan", OPTION_TEXT, &plan.files.file, 0, 0},
         {"-o|--out", "FILE", "write the plan file (JSON) there", OPTION_TEXT, &plan.out, 0, 0},
         {"--json", NULL, "the plan file on standard output", OPTION_FLAG, &plan.is_json, 0, 0},
-        {"--time-limit", "TIME", "stop after that long (10s, or none with --work)", OPTION_TIME,
-         &plan.time_limit_us, 0, 0},
+        {"--time-limit", "TIME", "stop after that long (10s, a day 60s; none with --work)",
+         OPTION_TIME, &plan.time_limit_us, 0, 0},
         {"--work", "N", "stop after N units of counted work: the same plan every time",
          OPTION_NUMBER, &plan.work, 1, INT64_MAX},
         {"--gap", "SHARE", "stop when this close to the bound (0.1%)", OPTION_TEXT, &plan.gap, 0,
@@ -193,8 +195,7 @@ int verb_plan(int argc, char **argv)
         {"--what-if", "WORDS",
          "the plan if 'lose azure', 'slo x0.8 + price spot x2' ...; repeatable", OPTION_LIST,
          &plan.ask.what_ifs, 0, 0},
-        {"--policy", "NAMES",
-         "beside it what others would do: all, or nearest, melange-like ... (docs/rivals.md)",
+        {"--policy", "NAMES", "what others would do: all, or the names of docs/rivals.md",
          OPTION_TEXT, &plan.policy, 0, 0},
         {"--map", "FILE", "draw the plan on a world map there (SVG)", OPTION_TEXT, &plan.map, 0, 0},
         {"--from", "FILE", "the plan in force: moves cost, what is new comes before what goes",
@@ -229,7 +230,5 @@ int verb_plan(int argc, char **argv)
     text_init(&why, message, sizeof message);
     if (plan.policy && !plan_policy_parse(plan.policy, plan.is_policy_wanted, &why))
         return options_refuse(&usage, "--policy: %s", message);
-    if (plan.time_limit_us < 0)
-        plan.time_limit_us = plan.work > 0 ? 0 : TIME_LIMIT_DEFAULT_US;
     return run(&plan, (double)gap_ppm / 1e6);
 }

@@ -402,26 +402,10 @@ static double power_of(const struct plan_wish *wish, const struct plan_lever *le
                : wish->sites[lever->place - wish->catalog->region_count].power_max_w / 1000;
 }
 
-static void say_rule(const struct plan_wish *wish, const struct plan_lever *lever,
-                     struct text *text)
+static void say_service_rule(const struct plan_wish_service *service, enum plan_lever_kind kind,
+                             struct text *text)
 {
-    const struct plan_wish_service *service =
-        lever->service == PLAN_NONE ? NULL : &wish->services[lever->service];
-    text_add_span(text, lever->name);
-    switch (lever->kind) {
-    case PLAN_LEVER_STOCK:
-        if (lever->place != PLAN_NONE)
-            text_add(text, ": %u", stock_of(wish, lever));
-        return;
-    case PLAN_LEVER_BUDGET:
-        text_add(text, ": %g", wish->budget_usd_h);
-        return;
-    case PLAN_LEVER_CARBON:
-        text_add(text, ": %g", wish->carbon_max_kg_h);
-        return;
-    case PLAN_LEVER_POWER:
-        text_add(text, ": %g", power_of(wish, lever));
-        return;
+    switch (kind) {
     case PLAN_LEVER_SLO:
         if (isfinite(service->ttft_ms))
             text_add(text, ": first token in %g ms", service->ttft_ms);
@@ -443,6 +427,30 @@ static void say_rule(const struct plan_wish *wish, const struct plan_lever *leve
         return;
     default:
         return;
+    }
+}
+
+static void say_rule(const struct plan_wish *wish, const struct plan_lever *lever,
+                     struct text *text)
+{
+    text_add_span(text, lever->name);
+    switch (lever->kind) {
+    case PLAN_LEVER_STOCK:
+        if (lever->place != PLAN_NONE)
+            text_add(text, ": %u", stock_of(wish, lever));
+        return;
+    case PLAN_LEVER_BUDGET:
+        text_add(text, ": %g", wish->budget_usd_h);
+        return;
+    case PLAN_LEVER_CARBON:
+        text_add(text, ": %g", wish->carbon_max_kg_h);
+        return;
+    case PLAN_LEVER_POWER:
+        text_add(text, ": %g", power_of(wish, lever));
+        return;
+    default:
+        if (lever->service != PLAN_NONE)
+            say_service_rule(&wish->services[lever->service], lever->kind, text);
     }
 }
 

@@ -166,6 +166,7 @@ enum err plan_day_fill(struct plan_day_run *run, struct plan_made *ret_made)
 {
     struct plan_made made = {0};
     enum err err = ERR_OK;
+    CHECK(run->day.slot_count > 0);
     for (uint32_t t = 0; t < run->day.slot_count && !err; t++)
         err = settle_slot(run, t);
     if (!err)

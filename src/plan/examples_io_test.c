@@ -36,7 +36,7 @@ static struct plan_result solve(const struct plan_problem *problem, double best,
     char reason[256];
     struct text why;
     struct arena arena;
-    struct plan_result result;
+    struct plan_result result = {.status = PLAN_INFEASIBLE};
     struct plan_limits limits = {.work = 50 * 1000 * 1000};
     text_init(&why, reason, sizeof reason);
     arena_init(&arena, memory, sizeof memory);

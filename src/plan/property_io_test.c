@@ -85,7 +85,7 @@ static enum plan_breach audit(const struct world *world, const struct plan_answe
 static bool route(const struct world *world, uint32_t s, const double *answered, struct plan *plan)
 {
     const struct plan_service *service = &world->services[s];
-    uint32_t firsts[ZONES_MAX + 1] = {0}, edge_rooms[ZONES_MAX * NODES_OF_MAX];
+    uint32_t firsts[ZONES_MAX + 1] = {0}, edge_rooms[ZONES_MAX * NODES_OF_MAX] = {0};
     int64_t supplies[ZONES_MAX], rooms[NODES_OF_MAX];
     struct plan_audit_flow flow;
     struct arena arena;
@@ -321,7 +321,8 @@ static void permute_service(const struct world *from, struct world *to, uint32_t
 static void permute(const struct world *from, struct world *to, struct rng *rng)
 {
     static struct moved moved;
-    uint32_t services[SERVICES_MAX], regions[REGIONS_MAX], rows[ROWS_MAX], failures[FAILURES_MAX];
+    uint32_t services[SERVICES_MAX], regions[REGIONS_MAX];
+    uint32_t rows[ROWS_MAX] = {0}, failures[FAILURES_MAX] = {0};
     *to = *from;
     struct plan_problem *problem = &to->problem;
     problem->service_count = problem->node_count = problem->column_count = problem->demand_count =

@@ -14,6 +14,7 @@ enum {
     ROUNDING_ROUNDS = 8,
     LEAVES_A_TURN = 32,
     ATTEMPTS = 8,
+    TREE_ATTEMPTS = 18,
     POLISH_LEAVES = 10,
     STALE_MAX = 40,
     TURNS_TO_PLACE = 12, /* of a tree, for a first plan */
@@ -73,7 +74,8 @@ static bool search_is_over(void *context)
 
 static bool is_good_enough(const struct search *search)
 {
-    return search->best_usd_h - search->bound_usd_h <= search->limits->gap * search->best_usd_h;
+    return !isinf(search->best_usd_h) &&
+           search->best_usd_h - search->bound_usd_h <= search->limits->gap * search->best_usd_h;
 }
 
 static enum plan_stop why_stopped(const struct search *search, enum plan_status status)
@@ -126,8 +128,9 @@ static bool construct(struct search *search, double theta)
     return false;
 }
 
-/* What the relaxation takes of the common rows for <service>, kept free for it, or given to it. */
-static void reserve(struct search *search, uint32_t service, double sign)
+/* What the relaxation takes of the common rows for <service>, times <share>, kept free for it;
+ * below zero: given back. */
+static void reserve(struct search *search, uint32_t service, double share)
 {
     const struct plan_problem *problem = search->problem;
     const struct plan_service *own = &problem->services[service];
@@ -137,13 +140,13 @@ static void reserve(struct search *search, uint32_t service, double sign)
             if (term->column >= own->column_first &&
                 term->column < own->column_first + own->column_count &&
                 !search->place.is_own_row[r])
-                search->place.activities[r] += sign * term->factor * search->values[term->column];
+                search->place.activities[r] += share * term->factor * search->values[term->column];
         }
 }
 
-/* Service after service by branch and bound, within what the relaxation gives it; the harder way,
- * where rules are tight. */
-static bool construct_by_trees(struct search *search)
+/* Service after service by branch and bound, <share> of what the relaxation gives the others kept
+ * for them (whole numbers need more room than it says); the harder way, where rules are tight. */
+static bool construct_by_trees(struct search *search, double share)
 {
     const struct plan_problem *problem = search->problem;
     struct plan_place *place = &search->place;
@@ -151,10 +154,10 @@ static bool construct_by_trees(struct search *search)
     for (uint32_t c = 0; c < problem->column_count; c++)
         plan_place_set(place, c, problem->columns[c].count_min);
     for (uint32_t s = 0; s < problem->service_count; s++)
-        reserve(search, s, 1);
+        reserve(search, s, share);
     for (; placed < problem->service_count && !is_over(search); placed++) {
         uint32_t s = search->order[placed];
-        reserve(search, s, -1);
+        reserve(search, s, -share);
         place->services[s].is_unplaced = true;
         plan_tree_restart(&search->exacts[s], place);
         plan_tree_price(&search->exacts[s], search->prices);
@@ -164,7 +167,7 @@ static bool construct_by_trees(struct search *search)
             break;
     }
     for (uint32_t i = placed + 1; i < problem->service_count; i++)
-        reserve(search, search->order[i], -1);
+        reserve(search, search->order[i], -share);
     for (uint32_t s = 0; s < problem->service_count; s++)
         place->services[s].is_unplaced = false;
     if (placed == problem->service_count)
@@ -477,7 +480,7 @@ static void leave_unmet(struct search *search)
 /* The best of what is found fast; where that is nothing and the problem is small, by one tree. */
 static void find_first_plan(struct search *search)
 {
-    static const double thetas[] = {0.0, 0.3, 0.6, 0.9};
+    static const double thetas[] = {0.0, 0.3, 0.6, 0.9}, shares[] = {1, 0.98, 0.95, 0.9, 0.8, 0};
     const struct plan_problem *problem = search->problem;
     leave_unmet(search);
     if (search->warm && mend(search, search->warm->counts))
@@ -486,8 +489,8 @@ static void find_first_plan(struct search *search)
     for (size_t i = 0; i < COUNT_OF(thetas); i++)
         if (construct(search, thetas[i]))
             keep_best(search);
-    for (uint32_t i = 0; isinf(search->best_usd_h) && i < ATTEMPTS && !is_over(search); i++)
-        if (construct_by_trees(search))
+    for (uint32_t i = 0; isinf(search->best_usd_h) && i < TREE_ATTEMPTS && !is_over(search); i++)
+        if (construct_by_trees(search, shares[i % COUNT_OF(shares)]))
             keep_best(search);
     if (!isinf(search->best_usd_h) || !search->has_joint)
         return;

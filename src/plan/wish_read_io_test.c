@@ -86,12 +86,33 @@ static void test_a_whole_wish_is_read(void **state)
 #define TAG     "name: tag, speeds: [{sku: cpu, rate: 1req/s}], demand: 1req/s"
 #define OF_CHAT "name: c, model: m, demand: 1req/s, "
 
+struct mistake {
+    const char *yaml, *said;
+};
+
+/* Each of them is refused, at a line of the plan, with these words. */
+static void check_mistakes(const struct mistake *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool is_said = false;
+        enum err err = small_world_read(&world, cases[i].yaml);
+        for (uint32_t c = 0; c < world.complaints.count; c++) {
+            char message[1024];
+            snprintf(message, sizeof message, "%.*s", SPAN_ARG(world.complaints.row[c].message));
+            is_said =
+                is_said || (strstr(message, cases[i].said) && world.complaints.row[c].line >= 4);
+            if (!strstr(message, cases[i].said))
+                print_message("%s\n", message);
+        }
+        if (err != ERR_SYNTAX || !is_said)
+            fail_msg("%s: expected \"%s\"", cases[i].yaml, cases[i].said);
+    }
+}
+
 static void test_every_mistake_has_its_words(void **state)
 {
     (void)state;
-    static const struct {
-        const char *yaml, *said;
-    } cases[] = {
+    static const struct mistake cases[] = {
         {" {services: [{" TAG "}], regions: ['a:eats']}\n",
          "expected a region of the catalogue, found a:eats: did you mean a:east?"},
         {" {services: [{" TAG "}], skus: [gpu5]}\n", "did you mean gpu4?"},
@@ -132,20 +153,80 @@ static void test_every_mistake_has_its_words(void **state)
         {" {services: [{" TAG ", demands: [{client: pariss, rate: 1req/s}]}]}\n",
          "did you mean paris?"},
     };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        bool is_said = false;
-        enum err err = small_world_read(&world, cases[i].yaml);
-        for (uint32_t c = 0; c < world.complaints.count; c++) {
-            char message[1024];
-            snprintf(message, sizeof message, "%.*s", SPAN_ARG(world.complaints.row[c].message));
-            is_said =
-                is_said || (strstr(message, cases[i].said) && world.complaints.row[c].line >= 4);
-            if (!strstr(message, cases[i].said))
-                print_message("%s\n", message);
-        }
-        if (err != ERR_SYNTAX || !is_said)
-            fail_msg("%s: expected \"%s\"", cases[i].yaml, cases[i].said);
+    check_mistakes(cases, COUNT_OF(cases));
+}
+
+#define SIX_ONES "1, 1, 1, 1, 1, 1, "
+
+static void test_every_mistake_of_a_day_has_its_words(void **state)
+{
+    (void)state;
+    static const struct mistake cases[] = {
+        {" {day: {slots: 7}, services: [{" TAG "}]}\n",
+         "slots: expected 1, 2, 3, 4, 6, 8, 12 or 24, found 7"},
+        {" {day: {slots: 0}, services: [{" TAG "}]}\n",
+         "slots: expected a whole number from 1 to 24, found \"0\""},
+        {" {day: {slots: 48}, services: [{" TAG "}]}\n",
+         "slots: expected a whole number from 1 to 24, found \"48\""},
+        {" {day: {factors: [1, 2]}, services: [{" TAG "}]}\n",
+         "factors: expected 24, one an hour, found 2"},
+        {" {day: {factors: [" SIX_ONES SIX_ONES SIX_ONES SIX_ONES "1]}, services: [{" TAG "}]}\n",
+         "factors: expected at most 24 items, found 25"},
+        {" {day: {factors: [" SIX_ONES SIX_ONES SIX_ONES "1, 1, 1, 1, 1, 0]}, services: [{" TAG
+         "}]}\n",
+         "factors: expected numbers from 0.01 to 100, found 0"},
+        {" {day: {factors: [101, 1, 1, 1, 1, 1, " SIX_ONES SIX_ONES SIX_ONES "]}, services: [{" TAG
+         "}]}\n",
+         "factors: expected numbers from 0.01 to 100, found 101"},
+        {" {day: {factors: [full, 1, 1, 1, 1, 1, " SIX_ONES SIX_ONES SIX_ONES "]}, services: [{" TAG
+         "}]}\n",
+         "factors: expected numbers from 0.01 to 100, found full"},
+        {" {day: {low: 0%}, services: [{" TAG "}]}\n",
+         "low: expected a share such as 10% or 0.1, found \"0%\""},
+        {" {day: {clock: locale}, services: [{" TAG "}]}\n", "did you mean local?"},
+        {" {day: {ramp: fast}, services: [{" TAG "}]}\n",
+         "ramp: expected a share such as 10% or 0.1, found \"fast\""},
+        {" {day: {ramp_replicas: 0}, services: [{" TAG "}]}\n",
+         "expected a whole number from 1 to 1000000, found \"0\""},
+        {" {day: {rampe: 20%}, services: [{" TAG "}]}\n", "did you mean ramp?"},
+        {" {day: 24, services: [{" TAG "}]}\n",
+         "day: expected a mapping (key: value), found \"24\""},
+    };
+    check_mistakes(cases, COUNT_OF(cases));
+}
+
+static void test_a_day_is_read_as_given(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        small_world_read(&world, " {day: {slots: 12, clock: utc, ramp: 20%, ramp_replicas: 4,\n"
+                                 "  factors: [0.5, 2, 1, 1, 1, 1, " SIX_ONES SIX_ONES
+                                 "1, 1, 1, 1, 1, 0.01]}, services: [{" TAG "}]}\n"),
+        ERR_OK);
+    const struct plan_wish_day *day = &world.wish->day;
+    assert_true(day->slot_count == 12 && !day->is_local && !day->is_estimate);
+    assert_true(is_near(day->ramp, 0.2) && day->ramp_replicas == 4);
+    assert_true(is_near(day->factors[0], 0.5) && is_near(day->factors[1], 2));
+    assert_true(is_near(day->factors[2], 1) && is_near(day->factors[23], 0.01));
+}
+
+static void test_a_day_of_nothing_is_the_curve(void **state)
+{
+    (void)state;
+    assert_int_equal(small_world_read(&world, " {day: {}, services: [{" TAG "}]}\n"), ERR_OK);
+    const struct plan_wish_day *day = &world.wish->day;
+    assert_true(day->slot_count == 24 && day->is_local && day->is_estimate);
+    assert_true(isinf(day->ramp) && day->ramp_replicas == 0);
+    for (uint32_t h = 0; h < CATALOG_HOURS; h++) {
+        double curve = 0.65 - 0.35 * cos((h - 3.0) * 3.14159265358979 / 12);
+        assert_true(fabs(day->factors[h] - curve) < 1e-5);
     }
+
+    assert_int_equal(
+        small_world_read(&world, " {day: {ramp_replicas: 3}, services: [{" TAG "}]}\n"), ERR_OK);
+    assert_true(world.wish->day.ramp == 0 && world.wish->day.ramp_replicas == 3);
+    assert_int_equal(small_world_read(&world, " {services: [{" TAG "}]}\n"), ERR_OK);
+    assert_int_equal(world.wish->day.slot_count, 0);
 }
 
 static void test_all_mistakes_come_at_once_with_their_places(void **state)
@@ -180,6 +261,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_whole_wish_is_read),
         cmocka_unit_test(test_every_mistake_has_its_words),
+        cmocka_unit_test(test_every_mistake_of_a_day_has_its_words),
+        cmocka_unit_test(test_a_day_is_read_as_given),
+        cmocka_unit_test(test_a_day_of_nothing_is_the_curve),
         cmocka_unit_test(test_all_mistakes_come_at_once_with_their_places),
         cmocka_unit_test(test_a_file_without_a_plan_is_told_so),
     };
