@@ -92,8 +92,11 @@ void apply_show_text(const struct change *change, const struct plan_sheet *sheet
                      const struct room *room, struct text *text)
 {
     const struct fleet *fleet = room->fleet;
-    text_add(text, "%.*s: epoch %llu -> %llu\n\n", SPAN_ARG(fleet->name),
-             (unsigned long long)change->before->epoch, (unsigned long long)change->after.epoch);
+    text_add(text, "%.*s: epoch %llu", SPAN_ARG(fleet->name),
+             (unsigned long long)change->before->epoch);
+    if (change->list.batch_count > 0)
+        text_add(text, " -> %llu", (unsigned long long)change->after.epoch);
+    text_add(text, "\n\n");
     text_add(text, "  %-16s %-24s %-26s %-14s %10s\n", "service", "region", "sku", "replicas",
              "$/h each");
     for (uint32_t i = 0; i < change->line_count; i++)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "os/process.h"
 
 void apply_say(struct apply_voice voice, const char *event, const char *name, unsigned wave,
@@ -65,7 +66,28 @@ static enum apply_end step(struct apply_walk *walk, enum apply_outcome outcome,
     return APPLY_STUCK;
 }
 
-enum apply_end apply_walk(struct apply_walk *walk)
+/* Ctrl-C: it ends as it always did, where the journal stands; a person is told what is next. */
+static void say_broken_off(int signal_number)
+{
+    static const char words[] = "\nbroken off; the next farspan apply goes on from here\n";
+    ssize_t written = write(STDERR_FILENO, words, sizeof words - 1);
+    if (written < 0 || raise(signal_number)) /* the handler is reset: it ends on return */
+        _exit(128 + signal_number);
+}
+
+static void speak_when_broken_off(bool is_on)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    for (size_t i = 0; i < COUNT_OF(signals); i++) {
+        struct sigaction old, wanted = {.sa_flags = (int)SA_RESETHAND};
+        wanted.sa_handler = is_on ? say_broken_off : SIG_DFL;
+        if (sigaction(signals[i], NULL, &old) || old.sa_handler == SIG_IGN)
+            continue;
+        CHECK(!sigaction(signals[i], &wanted, NULL));
+    }
+}
+
+static enum apply_end walk_on(struct apply_walk *walk)
 {
     while (!rollout_is_over(walk->rollout)) {
         char reason[APPLY_FAILURE_MAX];
@@ -84,4 +106,12 @@ enum apply_end apply_walk(struct apply_walk *walk)
             return end;
     }
     return walk->rollout->state == ROLLOUT_APPLIED ? APPLY_APPLIED : APPLY_UNDONE;
+}
+
+enum apply_end apply_walk(struct apply_walk *walk)
+{
+    speak_when_broken_off(true);
+    enum apply_end end = walk_on(walk);
+    speak_when_broken_off(false);
+    return end;
 }

@@ -171,6 +171,8 @@ static uint16_t refuse_name(const char *what, const char *name, int nearest, str
     fprintf(stderr, "farspan catalog: there is no %s %.80s\n", what, name);
     if (nearest >= 0)
         fprintf(stderr, "  did you mean %.*s?\n", SPAN_ARG(meant));
+    else
+        fprintf(stderr, "  farspan catalog list %ss lists them\n", what);
     return CATALOG_NONE;
 }
 

@@ -23,6 +23,6 @@ bool plan_map_write(struct planning *planning, const struct plan_sheet *sheet, c
     if (!err)
         err = os_file_write(path, text_span(&text), 0644, &why);
     if (err)
-        fprintf(stderr, "farspan plan: %s: %s\n", path, why.n ? message : err_text(err));
+        fprintf(stderr, "farspan plan: %s\n", why.n ? message : err_text(err));
     return !err;
 }

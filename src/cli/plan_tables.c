@@ -279,8 +279,10 @@ void plan_tables_print(const struct plan_sheet *sheet, struct text *text)
     bool is_estimate = false;
     for (uint32_t i = 0; i < sheet->replica_count; i++)
         is_estimate = is_estimate || sheet->replicas[i].is_estimate;
-    text_add(text, "%.*s: %.*s plan, stopped by %.*s after %.1f s\n", SPAN_ARG(sheet->world),
-             SPAN_ARG(sheet->status), SPAN_ARG(sheet->stopped_by), sheet->seconds);
+    text_add(text, "%.*s: %.*s plan", SPAN_ARG(sheet->world), SPAN_ARG(sheet->status));
+    if (!span_is(sheet->stopped_by, "done"))
+        text_add(text, ", stopped by %.*s", SPAN_ARG(sheet->stopped_by));
+    text_add(text, " after %.1f s\n", sheet->seconds);
     text_add(text, "cost %s$%.2f/h, no plan below $%.2f/h (gap %.2f %%), CO2 ~%.1f kg/h\n\n",
              is_estimate ? "~" : "", sheet->cost_usd_h, sheet->bound_usd_h, 100 * sheet->gap,
              sheet->carbon_kg_h);

@@ -25,7 +25,9 @@ static enum err refuse(struct text *why, const char *what, enum err err)
     text_init(&copy, said, sizeof said);
     text_add_span(&copy, text_span(why));
     text_truncate(why, 0);
-    text_add(why, "%s: %s", what, copy.n ? said : err_text(err));
+    if (!strstr(said, what))
+        text_add(why, "%s: ", what);
+    text_add(why, "%s", copy.n ? said : err_text(err));
     return err;
 }
 

@@ -71,7 +71,8 @@ fail(struct profile_asker *asker, enum profile_answer answer, const char *format
     va_end(args);
 }
 
-/* A server's words on one line of a terminal: what is not visible becomes a space. */
+/* A server's words on one line of a terminal: what is not visible becomes a space. A page is not
+ * shown: who sends one is another kind of server. */
 static struct span said_by(const struct answer *answer, char buffer[SAID_MAX])
 {
     json_t *root = json_loadb(answer->error, answer->error_size, 0, NULL);
@@ -80,6 +81,8 @@ static struct span said_by(const struct answer *answer, char buffer[SAID_MAX])
     if (!message)
         message = json_string_value(json_object_get(root, "message")); /* vLLM before 0.9 */
     struct span said = message ? span_of(message) : span_from(answer->error, answer->error_size);
+    if (!message && span_starts_with(span_trim(said), "<"))
+        said = span_of("a web page: is this a server of the OpenAI API?");
     said.n = said.n < SAID_MAX ? said.n : SAID_MAX;
     for (size_t i = 0; i < said.n; i++) {
         unsigned char c = (unsigned char)said.p[i];
@@ -232,7 +235,10 @@ static void on_error(struct http_call *call, enum err err, enum http_phase phase
     if (phase == HTTP_PHASE_CONNECT && err == ERR_CLOSED)
         err = ERR_REFUSED;
     fail(answer->asker, PROFILE_ANSWER_FAILED, "%s: %s: %s", answer->asker->server->url,
-         refusal ? "its certificate is not taken" : when[phase], refusal ? refusal : err_text(err));
+         refusal ? "its certificate is not taken" : when[phase],
+         refusal                ? refusal
+         : err == ERR_NOT_FOUND ? "this name has no address"
+                                : err_text(err));
 }
 
 static const struct http_call_handler handler = {

@@ -117,10 +117,11 @@ static int take_up(struct apply *apply)
     const struct rollout *rollout = &apply->journal.rollout;
     const struct rollout_list *list = rollout->list;
     if (!apply->wish.is_json)
-        printf("an apply was broken off in wave %u of %u, on the way %s: it is taken up\n",
+        printf("an apply was broken off in wave %u of %u, on the way %s: %s\n",
                list->batch_count ? list->batches[rollout->batch].wave + 1u : 1u,
                list->batch_count ? list->batches[list->batch_count - 1].wave + 1u : 1u,
-               rollout_is_back(rollout) ? "back" : "forth");
+               rollout_is_back(rollout) ? "back" : "forth",
+               apply->wish.is_dry ? "farspan apply takes it up" : "it is taken up");
     if (apply->wish.is_dry)
         return APPLY_DIFFERS;
     int status = apply_ask(apply->wish.is_yes, "go on?");

@@ -24,7 +24,7 @@ struct plan {
     struct planning_files files;
     const char *out, *gap, *policy, *map;
     bool is_policy_wanted[PLAN_RIVALS];
-    int64_t work, time_limit_us, hour; /* time_limit_us -1: not said */
+    int64_t work, time_limit_us, hour; /* the last two -1: not said */
     bool is_json;
     struct plan_ask ask;
 };
@@ -47,7 +47,19 @@ static bool write_out(const struct plan *plan, struct span json)
     text_init(&why, message, sizeof message);
     if (!os_file_write(plan->out, json, 0644, &why))
         return true;
-    fprintf(stderr, "farspan plan: %s: %s\n", plan->out, message);
+    fprintf(stderr, "farspan plan: %s\n", message);
+    return false;
+}
+
+/* Known before the search, not after it. */
+static bool may_write(const char *path)
+{
+    char message[512];
+    struct text why;
+    text_init(&why, message, sizeof message);
+    if (!path || !os_file_may_write(path, &why))
+        return true;
+    fprintf(stderr, "farspan plan: %s\n", message);
     return false;
 }
 
@@ -125,7 +137,8 @@ static enum err make(const struct plan *plan, struct planning *planning,
                      struct text *why)
 {
     enum err err = planning->wish->day.slot_count > 0
-                       ? plan_day_decide(planning, effort, (uint32_t)plan->hour, ret_made, why)
+                       ? plan_day_decide(planning, effort,
+                                         (uint32_t)(plan->hour < 0 ? 0 : plan->hour), ret_made, why)
                        : planning_solve(planning, planning->wish, effort, ret_made, why);
     bool is_proven_none = err == ERR_VALUE;
     struct planning_effort further = *effort; /* what is asked about a day is about an hour of it */
@@ -146,9 +159,17 @@ static int run(struct plan *plan, double gap)
     char message[WHY_BYTES];
     struct text why;
     text_init(&why, message, sizeof message);
+    if (!may_write(plan->out) || !may_write(plan->map))
+        return 1;
     if (!planning_open(&planning, &plan->files)) {
         planning_close(&planning);
         return 1;
+    }
+    if (plan->hour >= 0 && planning.wish->day.slot_count == 0) {
+        fprintf(stderr, "farspan plan: --hour: expected a plan of a day, found one of an hour: "
+                        "add `day` to the file, or leave --hour out\n");
+        planning_close(&planning);
+        return WRONG_USE;
     }
     const struct planning_effort effort = {.gap = gap,
                                            .work = (uint64_t)plan->work,
@@ -177,7 +198,7 @@ static int run(struct plan *plan, double gap)
 
 int verb_plan(int argc, char **argv)
 {
-    struct plan plan = {.gap = "0.1%", .time_limit_us = -1};
+    struct plan plan = {.gap = "0.1%", .time_limit_us = -1, .hour = -1};
     const struct option_row rows[] = {
         {"-f|--file", "FILE", "farspan.yaml with a plan", OPTION_TEXT, &plan.files.file, 0, 0},
         {"-o|--out", "FILE", "write the plan file (JSON) there", OPTION_TEXT, &plan.out, 0, 0},

@@ -245,7 +245,9 @@ static bool find_model(struct command *command)
                                       : "the server wants a key: give it with --key-file FILE",
                         "") == 0;
     if (status != 200)
-        return complain("the server has no list of models: name one with --model NAME", "") == 0;
+        return complain("the server has no list of models at /v1/models: is it one of the OpenAI "
+                        "API? Then name its model with --model NAME",
+                        "") == 0;
     return choose_model(command, body);
 }
 
@@ -294,7 +296,7 @@ static int report(struct command *command, const struct profile *profile)
         profile_report_csv(&report, &out);
         CHECK(!out.is_cut);
         if (os_file_write(command->out, text_span(&out), 0644, &why))
-            return complain(command->out, message);
+            return complain(message, "");
         command->about.out = command->out;
         text_truncate(&out, 0);
     }
@@ -346,6 +348,11 @@ static int prepare_and_run(struct command *command, const char *url)
         command->wish.no_watts = "--no-watts";
     else if (!is_here(span_of(url)))
         command->wish.no_watts = "the server is on another machine";
+    char message[512];
+    struct text why;
+    text_init(&why, message, sizeof message);
+    if (command->out && os_file_may_write(command->out, &why))
+        return complain(message, "");
     if (!take_key(command) || !take_machine(command) || !find_model(command))
         return 1;
     command->wish.server.model = command->about.model = command->model;

@@ -18,6 +18,9 @@ void fleet_complain(struct fleet_complaints *complaints, struct arena *arena,
     va_start(args, format);
     text_add_v(&text, format, args);
     va_end(args);
+    for (size_t i = 0; i < text.n; i++) /* what a file holds must not steer the terminal */
+        if ((unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f)
+            text.p[i] = '?';
     complaints->row[complaints->count++] = (struct fleet_complaint){
         .file = place.file,
         .line = place.line,

@@ -120,6 +120,18 @@ static void test_rows_of_another_length_are_left_out(void **state)
     expect_complaint(2, 5, 21, "expected at most 2 cells, found more");
 }
 
+static void test_what_a_file_holds_does_not_steer_the_terminal(void **state)
+{
+    (void)state;
+    assert_true(begin("name,count\n\"\x1b[31mred\x7f\"x,1\n"));
+    assert_false(fleet_table_next(&table));
+    assert_int_equal(complaints.count, 1);
+    struct span said = complaints.row[0].message;
+    assert_true(said.n > 0);
+    for (size_t i = 0; i < said.n; i++)
+        assert_in_range((unsigned char)said.p[i], ' ', 0x7e);
+}
+
 static void test_more_rows_than_the_bound_are_refused(void **state)
 {
     (void)state;
@@ -142,6 +154,7 @@ int main(void)
         cmocka_unit_test(test_a_torn_quote_is_complained_about),
         cmocka_unit_test(test_a_bad_header_ends_the_reading),
         cmocka_unit_test(test_rows_of_another_length_are_left_out),
+        cmocka_unit_test(test_what_a_file_holds_does_not_steer_the_terminal),
         cmocka_unit_test(test_more_rows_than_the_bound_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,7 +127,8 @@ enum err http_fetch(struct span url, const char *ca_file, struct span head, stru
     if (fetch.refusal && why)
         text_add(why, "%.*s: its certificate is not taken: %s", SPAN_ARG(url), fetch.refusal);
     else if (err != ERR_OK && has_origin && why)
-        text_add(why, "%.*s: %s", SPAN_ARG(url), err_text(err));
+        text_add(why, "%.*s: %s", SPAN_ARG(url),
+                 err == ERR_NOT_FOUND ? "this name has no address" : err_text(err));
     unsigned status = fetch.status;
     tear_down(&fetch);
     if (err == ERR_OK) {

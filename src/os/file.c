@@ -260,6 +260,28 @@ enum err os_folder_make(const char *path, struct text *why)
     return ERR_OK;
 }
 
+enum err os_file_may_write(const char *path, struct text *why)
+{
+    char folder[PATH_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    size_t n = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
+    if (n >= sizeof folder) {
+        if (why)
+            text_add(why, "expected the path of a file, of at most %d bytes", PATH_MAX - 1);
+        return ERR_VALUE;
+    }
+    if (slash) {
+        memcpy(folder, path, n);
+        folder[n] = '\0';
+    }
+    if (is_folder(path)) {
+        if (why)
+            text_add(why, "cannot write %s: it is a folder", path);
+        return ERR_VALUE;
+    }
+    return access(folder, W_OK | X_OK) == 0 ? ERR_OK : os_fail(why, "write", path);
+}
+
 bool os_file_exists(const char *path)
 {
     return access(path, F_OK) == 0;

@@ -22,6 +22,9 @@ MUST_USE enum err os_file_read(const char *path, size_t size_max, struct arena *
 MUST_USE enum err os_file_write(const char *path, struct span content, unsigned mode,
                                 struct text *why);
 
+/* Whether os_file_write may succeed there: asked before work that takes long, nothing is made. */
+MUST_USE enum err os_file_may_write(const char *path, struct text *why);
+
 /* As os_file_write with a trailer that os_file_read_state checks (CRC-32C, length, epoch): last
  * good state. */
 MUST_USE enum err os_file_write_state(const char *path, struct span content, uint64_t epoch,

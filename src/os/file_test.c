@@ -182,6 +182,18 @@ static void a_lock_held_by_another_process_is_refused(void **state)
     close(fd);
 }
 
+static void a_path_that_cannot_be_written_is_known_before(void **state)
+{
+    (void)state;
+    assert_int_equal(os_file_may_write("no-slash", &why), ERR_OK);
+    assert_int_equal(os_file_may_write(path_of("new"), &why), ERR_OK);
+    assert_false(os_file_exists(path_of("new")));
+    assert_int_not_equal(os_file_may_write(path_of("nowhere/new"), &why), ERR_OK);
+    assert_non_null(strstr(why.p, "nowhere/new: No such file or directory"));
+    assert_int_equal(os_file_may_write("/", &why), ERR_VALUE);
+    assert_non_null(strstr(why.p, "it is a folder"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -194,6 +206,7 @@ int main(void)
         TEST(what_cannot_be_read_says_why),
         TEST(a_folder_is_made_with_its_parents_and_again),
         TEST(a_lock_held_by_another_process_is_refused),
+        TEST(a_path_that_cannot_be_written_is_known_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -272,6 +272,7 @@ static void cut_row(struct plan_relax *relax, const struct plan_cut *cut)
 /* Of each set of demands the last cut is remembered; the oldest sets give way. */
 static void remember(struct plan_relax *relax, const struct plan_cut *cut)
 {
+    CHECK(relax->cuts_max > 0);
     uint32_t known = relax->cut_count < relax->cuts_max ? relax->cut_count : relax->cuts_max, i = 0;
     while (i < known && (relax->cuts[i].service != cut->service ||
                          memcmp(&relax->cuts[i].demands, &cut->demands, sizeof cut->demands) != 0))

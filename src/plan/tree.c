@@ -7,6 +7,7 @@
 
 enum {
     ROWS_OF_A_TREE = 1536,
+    LEAVES_OF_ALL = 400000, /* trees of a kind; 1,562 and more of one */
     ROUNDS_AT_ROOT = 6,
     ROUNDINGS_AT_ROOT = 4,
     LIFTS = 1,
@@ -130,8 +131,9 @@ static enum err begin(struct plan_tree *tree, const struct plan_lp_api *api, str
         tree->sums[i] = ARENA_ARRAY(arena, double, count);
         tree->seen[i] = ARENA_ARRAY(arena, uint32_t, count);
     }
-    tree->leaves = ARENA_ARRAY(arena, struct plan_leaf, TREE_LEAVES_MAX);
-    tree->heap = ARENA_ARRAY(arena, uint32_t, TREE_LEAVES_MAX);
+    tree->leaves_max = LEAVES_OF_ALL / tree->whole->service_count;
+    tree->leaves = ARENA_ARRAY(arena, struct plan_leaf, tree->leaves_max);
+    tree->heap = ARENA_ARRAY(arena, uint32_t, tree->leaves_max);
     if (arena->is_overflown)
         return ERR_MEMORY;
     tree->first_lower = ARENA_ARRAY(arena, double, count);
@@ -550,7 +552,7 @@ void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t c
         if (leaf == PLAN_NONE && tree->heap_count > 0)
             leaf = heap_pop(tree);
         if (leaf == PLAN_NONE || tree->leaves[leaf].bound >= tree->best_usd_h * (1 - WORTH) ||
-            tree->leaf_count + 2 > TREE_LEAVES_MAX) {
+            tree->leaf_count + 2 > tree->leaves_max) {
             tree->is_done = true;
             break;
         }

@@ -10,8 +10,6 @@
 #include "plan/place.h"
 #include "plan/relax.h"
 
-enum { TREE_LEAVES_MAX = 8192 };
-
 struct plan_leaf {
     uint32_t parent; /* PLAN_NONE: the root */
     uint32_t column; /* of the programme */
@@ -34,7 +32,7 @@ struct plan_tree {
     double *sums[2];                /* pseudo-costs down, up: gain per unit, and how often */
     uint32_t *seen[2];
     struct plan_leaf *leaves; /* all that were made */
-    uint32_t leaf_count;
+    uint32_t leaf_count, leaves_max;
     uint32_t *heap; /* open ones by bound */
     uint32_t heap_count;
     double closed_usd_h; /* least bound of the leaves that could be neither split nor proven */

@@ -293,6 +293,28 @@ def killed_at_any_action_the_next_apply_ends_the_same():
     back_to_the_file()
 
 
+@test
+def ctrl_c_says_what_is_next_and_the_next_apply_does_it():
+    epoch = world.epoch()
+    path = os.path.join(world.folder, "plan.json")
+    with open(path, "w") as f:
+        json.dump(plan(text_rows(2, 1)), f)
+    process = subprocess.Popen([FARSPAN, "apply", path, "--state", world.state, "--yes"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    with process:
+        for line in process.stdout:
+            if line.startswith("start "):
+                process.send_signal(signal.SIGINT)
+                break
+        said = process.stderr.read()
+    assert process.returncode == -signal.SIGINT and "the next farspan apply goes on" in said, (process.returncode, said)
+    dry = apply(None, "--dry-run")
+    assert dry.returncode == 2 and "farspan apply takes it up" in dry.stdout, dry
+    assert apply(None, "--yes").returncode == 0
+    assert world.epoch() == epoch + 1 and not left_over()
+    back_to_the_file()
+
+
 @long_test
 def any_file_that_fails_leaves_something_to_go_on_with():
     fault, untouched = 1, 0

@@ -388,6 +388,18 @@ def wrong_command_lines_are_told_what_was_expected():
 
 
 @test
+def each_verbs_page_has_an_example_and_fits_100_columns():
+    verbs = re.findall(r"^  ([a-z]+)  ", run("--help").stdout, re.M)
+    assert len(verbs) > 20, verbs
+    parts = [("catalog", part) for part in ("list", "show", "import", "diff")]
+    parts += [("bench", part) for part in ("route", "balance", "scan", "plan")]
+    for words in [(verb,) for verb in verbs] + parts:
+        got = run(*words, "--help")
+        assert got.returncode == 0 and "\nexample\n" in got.stdout, (words, got)
+        assert max(map(len, got.stdout.splitlines())) <= 100, (words, max(got.stdout.splitlines(), key=len))
+
+
+@test
 def a_report_that_cannot_be_written_is_said_before_the_demo():
     began = time.monotonic()
     assert_refused(run("demo", "--report", "/nowhere/report.json"), "/nowhere/report.json")

@@ -236,6 +236,16 @@ def mistakes_are_named_with_their_places():
 
 
 @test
+def what_would_be_lost_or_passed_over_is_refused_before_the_search():
+    path, catalog = write_file(TAG), small_catalog()
+    for option in "-o", "--map":
+        error = plan(path, "--catalog", catalog, "--time-limit", "600s", option, "/nowhere/x", status=1).stderr
+        assert error == "farspan plan: cannot write /nowhere/x: No such file or directory\n", error
+    error = plan(path, "--catalog", catalog, "--hour", "3", status=2).stderr
+    assert "--hour: expected a plan of a day" in error, error
+
+
+@test
 def check_finds_the_mistakes_of_a_plan_too():
     good = subprocess.run([FARSPAN, "check", os.path.join(ROOT, "examples/azure-five-continents.yaml"), "--json"],
                           capture_output=True, text=True)
