@@ -7,7 +7,9 @@
 
 enum {
     ROWS_OF_A_TREE = 1536,
-    LEAVES_OF_ALL = 400000, /* trees of a kind; 1,562 and more of one */
+    LEAVES_OF_ALL = 400000, /* trees; 1,562 and more of one */
+    LEAVES_MAX = 65536,
+    LEAVES_OF_AN_EXACT = 2048,
     ROUNDS_AT_ROOT = 6,
     ROUNDINGS_AT_ROOT = 4,
     LIFTS = 1,
@@ -118,7 +120,8 @@ static void plant(struct plan_tree *tree)
     tree->is_done = false;
 }
 
-static enum err begin(struct plan_tree *tree, const struct plan_lp_api *api, struct arena *arena)
+static enum err begin(struct plan_tree *tree, const struct plan_lp_api *api, uint32_t leaves_max,
+                      struct arena *arena)
 {
     enum err err = plan_relax_begin(&tree->relax, &tree->part, api, ROWS_OF_A_TREE, arena);
     if (err)
@@ -131,7 +134,7 @@ static enum err begin(struct plan_tree *tree, const struct plan_lp_api *api, str
         tree->sums[i] = ARENA_ARRAY(arena, double, count);
         tree->seen[i] = ARENA_ARRAY(arena, uint32_t, count);
     }
-    tree->leaves_max = LEAVES_OF_ALL / tree->whole->service_count;
+    tree->leaves_max = leaves_max;
     tree->leaves = ARENA_ARRAY(arena, struct plan_leaf, tree->leaves_max);
     tree->heap = ARENA_ARRAY(arena, uint32_t, tree->leaves_max);
     if (arena->is_overflown)
@@ -152,14 +155,20 @@ enum err plan_tree_begin(struct plan_tree *tree, const struct plan_problem *whol
 {
     *tree = (struct plan_tree){
         .whole = whole, .service = service, .column_first = whole->services[service].column_first};
-    return make_part(tree, whole, is_whole, arena) ? begin(tree, api, arena) : ERR_MEMORY;
+    uint32_t leaves_max = LEAVES_OF_ALL / whole->service_count;
+    if (is_whole) /* begins again and again */
+        leaves_max = LEAVES_OF_AN_EXACT;
+    else if (leaves_max > LEAVES_MAX)
+        leaves_max = LEAVES_MAX;
+    return make_part(tree, whole, is_whole, arena) ? begin(tree, api, leaves_max, arena)
+                                                   : ERR_MEMORY;
 }
 
 enum err plan_tree_begin_joint(struct plan_tree *tree, const struct plan_problem *whole,
                                const struct plan_lp_api *api, struct arena *arena)
 {
     *tree = (struct plan_tree){.whole = whole, .part = *whole, .service = PLAN_NONE};
-    return begin(tree, api, arena);
+    return begin(tree, api, LEAVES_MAX, arena);
 }
 
 void plan_tree_take_cuts(struct plan_tree *tree, const struct plan_tree *from)
