@@ -243,6 +243,9 @@ int verb_plan(int argc, char **argv)
         return status;
     if (!plan.files.file)
         return options_refuse(&usage, "a file is missing: -f FILE");
+    if (plan.time_limit_us == 0)
+        return options_refuse(&usage, "--time-limit: expected more than 0s; for no limit of time, "
+                                      "leave it out and say --work N");
     if (!units_parse(UNITS_SHARE, span_of(plan.gap), &gap_ppm))
         return options_refuse(&usage, "--gap: expected %s, found %s", units_hint(UNITS_SHARE),
                               plan.gap);

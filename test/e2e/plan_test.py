@@ -243,6 +243,8 @@ def what_would_be_lost_or_passed_over_is_refused_before_the_search():
         assert error == "farspan plan: cannot write /nowhere/x: No such file or directory\n", error
     error = plan(path, "--catalog", catalog, "--hour", "3", status=2).stderr
     assert "--hour: expected a plan of a day" in error, error
+    error = plan(path, "--catalog", catalog, "--time-limit", "0s", status=2).stderr
+    assert "--time-limit: expected more than 0s" in error, error
 
 
 @test
