@@ -286,26 +286,13 @@ static uint32_t slots_of(const struct fleet *fleet, uint16_t service)
     return RENDER_SLOTS;
 }
 
-static int compare_rows(const struct plan_sheet_replica *a, const struct plan_sheet_replica *b)
-{
-    int order = span_compare(a->service, b->service);
-    if (order == 0)
-        order = span_compare(a->sku, b->sku);
-    if (order == 0)
-        order = span_compare(a->market, b->market);
-    if (order == 0)
-        order =
-            (a->tensor_parallel > b->tensor_parallel) - (a->tensor_parallel < b->tensor_parallel);
-    return order;
-}
-
 /* In the order of their names, whatever the order of the plan's rows. */
 static void insert_workload(struct render_world *world, const struct render_region *region,
                             const struct render_workload *workload)
 {
     struct render_workload *row = world->workloads + world->workload_count;
     struct render_workload *first = world->workloads + region->workload_first;
-    while (row > first && compare_rows(row[-1].row, workload->row) > 0)
+    while (row > first && plan_sheet_compare(row[-1].row, workload->row) > 0)
         row--;
     memmove(row + 1, row, (size_t)(world->workloads + world->workload_count - row) * sizeof *row);
     *row = *workload;

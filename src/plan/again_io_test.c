@@ -14,16 +14,10 @@
 #include "plan/conflict.h"
 #include "plan/explain.h"
 #include "plan/what_if.h"
-#include "plan/wish_world_test.h"
+#include "plan/wish_lab_test.h"
 
-enum { SCRATCH = 512 << 20 };
-
-static struct small_world world;
-static struct plan_lp_api lp;
 static struct plan_made made;
-static struct arena arena;
 static struct plan_again again;
-static char *scratch, message[8192];
 static uint32_t announced;
 
 static void on_solve(void *context, uint32_t done, uint32_t count)
@@ -35,24 +29,14 @@ static void on_solve(void *context, uint32_t done, uint32_t count)
 
 static enum err make(const char *yaml)
 {
-    struct text why;
-    enum err err = small_world_read(&world, yaml);
-    for (uint32_t i = 0; err && i < world.complaints.count; i++)
-        print_message("%u: %.*s\n", world.complaints.row[i].line,
-                      SPAN_ARG(world.complaints.row[i].message));
-    assert_int_equal(err, ERR_OK);
-    text_init(&why, message, sizeof message);
-    free(scratch);
-    scratch = calloc(1, SCRATCH);
-    assert_non_null(scratch);
-    arena_init(&arena, scratch, SCRATCH);
+    lab_read(yaml);
     announced = 0;
     again = (struct plan_again){.wish = world.wish,
                                 .lp = &lp,
                                 .limits = {.work = 200000000},
                                 .on_solve = on_solve,
                                 .arena = &arena};
-    err = plan_make(world.wish, &again.from, &lp, &again.limits, &arena, &made, &why);
+    enum err err = plan_make(world.wish, &again.from, &lp, &again.limits, &arena, &made, &why);
     again.from.warm = err ? NULL : &made.sheet;
     return err;
 }
@@ -329,8 +313,7 @@ static void test_gaps_make_a_range_of_a_figure(void **state)
 static void ask(const char *const *words, uint32_t count)
 {
     static struct plan_question questions[16];
-    struct text why;
-    text_init(&why, message, sizeof message);
+    text_truncate(&why, 0);
     for (uint32_t i = 0; i < count; i++)
         if (plan_question_read(world.wish, span_of(words[i]), &arena, &questions[i], &why))
             fail_msg("%s: %s", words[i], message);
@@ -409,7 +392,6 @@ static void test_wrong_words_are_refused_with_the_nearest(void **state)
     assert_int_equal(small_world_read(&world, " {services: [{" TAG NEAR "}]}\n"), ERR_OK);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct plan_question question;
-        struct text why;
         text_init(&why, message, sizeof message);
         assert_int_equal(
             plan_question_read(world.wish, span_of(cases[i].words), &world.arena, &question, &why),
@@ -573,21 +555,6 @@ static void test_no_proof_no_irreducible_set(void **state)
     assert_false(conflict.is_hopeless);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    struct text why;
-    text_init(&why, message, sizeof message);
-    return plan_lp_clp_open(&lp, &why) == ERR_OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    free(scratch);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -611,5 +578,5 @@ int main(void)
         cmocka_unit_test(test_without_any_machine_no_rule_is_to_blame),
         cmocka_unit_test(test_no_proof_no_irreducible_set),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, lab_open, lab_close);
 }

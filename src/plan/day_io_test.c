@@ -12,14 +12,12 @@
 #include "base/check.h"
 #include "plan/day.h"
 #include "plan/day_wish.h"
-#include "plan/wish_world_test.h"
+#include "plan/wish_lab_test.h"
 
-enum { SCRATCH = 512 << 20, KEEP = 256 << 20 };
+enum { KEEP = 256 << 20 };
 
-static struct small_world world;
-static struct plan_lp_api lp;
 static struct plan_made made;
-static char *scratch_memory, *keep_memory, message[8192];
+static char *keep_memory;
 static double shares;
 
 static void count_share(void *context, double share)
@@ -31,20 +29,11 @@ static void count_share(void *context, double share)
 
 static enum err make_from(const char *yaml, uint32_t hour, const struct plan_sheet *running)
 {
-    static struct arena scratch, keep;
-    struct text why;
-    enum err err = small_world_read(&world, yaml);
-    for (uint32_t i = 0; err && i < world.complaints.count; i++)
-        print_message("%u: %.*s\n", world.complaints.row[i].line,
-                      SPAN_ARG(world.complaints.row[i].message));
-    assert_int_equal(err, ERR_OK);
-    text_init(&why, message, sizeof message);
-    free(scratch_memory);
+    static struct arena keep;
+    lab_read(yaml);
     free(keep_memory);
-    scratch_memory = calloc(1, SCRATCH);
     keep_memory = calloc(1, KEEP);
-    assert_true(scratch_memory && keep_memory);
-    arena_init(&scratch, scratch_memory, SCRATCH);
+    assert_non_null(keep_memory);
     arena_init(&keep, keep_memory, KEEP);
     shares = 0;
     const struct plan_day_task task = {.wish = world.wish,
@@ -54,8 +43,8 @@ static enum err make_from(const char *yaml, uint32_t hour, const struct plan_she
                                        .limits = {.gap = 1e-4, .work = 1000000000},
                                        .on_solve = count_share,
                                        .keep = &keep,
-                                       .scratch = &scratch};
-    err = plan_day_make(&task, &made, &why);
+                                       .scratch = &arena};
+    enum err err = plan_day_make(&task, &made, &why);
     if (err && err != ERR_VALUE)
         print_message("%s\n", message);
     return err;
@@ -246,12 +235,12 @@ static void test_carbon_and_power_are_those_of_the_hour(void **state)
     struct catalog catalog = *world.catalog;
     struct plan_wish wish = *world.wish;
     static char memory[1 << 20];
-    struct arena arena;
-    arena_init(&arena, memory, sizeof memory);
+    struct arena slots;
+    arena_init(&slots, memory, sizeof memory);
     catalog.grids = grids;
     wish.catalog = &catalog;
     wish.day.slot_count = 12;
-    const struct plan_wish *slot = plan_day_wish(&wish, 3, &arena);
+    const struct plan_wish *slot = plan_day_wish(&wish, 3, &slots);
     assert_non_null(slot);
     assert_true(slot->catalog->grids[0].g_per_kwh[0] == 6.5 && slot->day.slot_count == 0);
 }
@@ -350,9 +339,6 @@ static void test_clocks_follow_the_longitude(void **state)
 
 int main(void)
 {
-    struct text why;
-    text_init(&why, message, sizeof message);
-    CHECK(plan_lp_clp_open(&lp, &why) == ERR_OK);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replicas_follow_the_sun),
         cmocka_unit_test(test_a_dip_is_held_through_when_starting_again_costs_more),
@@ -367,8 +353,7 @@ int main(void)
         cmocka_unit_test(test_the_same_input_gives_the_same_day),
         cmocka_unit_test(test_clocks_follow_the_longitude),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    free(scratch_memory);
+    int failed = cmocka_run_group_tests(tests, lab_open, lab_close);
     free(keep_memory);
     return failed;
 }

@@ -93,19 +93,6 @@ static bool keeps_row(const struct plan_row *row, const uint32_t *counts)
            sum >= row->lower - room * (1 + fabs(row->lower));
 }
 
-static bool has_column(const struct plan_row *row, uint32_t column)
-{
-    uint32_t low = 0, high = row->term_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (row->terms[middle].column < column)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < row->term_count && row->terms[low].column == column;
-}
-
 /* After <column> of <slot> has changed. */
 static bool allows_column(const struct plan_day *day, uint32_t slot, uint32_t column,
                           const uint32_t *counts)
@@ -118,7 +105,8 @@ static bool allows_column(const struct plan_day *day, uint32_t slot, uint32_t co
         (sum > 0 && sum < node->replicas_min))
         return false;
     for (uint32_t r = 0; r < problem->row_count; r++)
-        if (has_column(&problem->rows[r], column) && !keeps_row(&problem->rows[r], counts))
+        if (plan_row_factor(&problem->rows[r], column) != 0 &&
+            !keeps_row(&problem->rows[r], counts))
             return false;
     return true;
 }

@@ -12,32 +12,16 @@
 
 #include "base/check.h"
 #include "plan/make.h"
-#include "plan/wish_world_test.h"
+#include "plan/wish_lab_test.h"
 
-enum { SCRATCH = 512 << 20 };
-
-static struct small_world world;
-static struct plan_lp_api lp;
 static struct plan_made made;
-static char *scratch, message[8192];
 
 static enum err make_from(const char *yaml, const struct plan_sheet *running)
 {
-    static struct arena arena;
-    struct text why;
-    enum err err = small_world_read(&world, yaml);
-    for (uint32_t i = 0; err && i < world.complaints.count; i++)
-        print_message("%u: %.*s\n", world.complaints.row[i].line,
-                      SPAN_ARG(world.complaints.row[i].message));
-    assert_int_equal(err, ERR_OK);
-    text_init(&why, message, sizeof message);
-    free(scratch);
-    scratch = calloc(1, SCRATCH);
-    assert_non_null(scratch);
-    arena_init(&arena, scratch, SCRATCH);
+    lab_read(yaml);
     const struct plan_limits limits = {.work = 400000000};
     const struct plan_begin from = {.running = running};
-    err = plan_make(world.wish, &from, &lp, &limits, &arena, &made, &why);
+    enum err err = plan_make(world.wish, &from, &lp, &limits, &arena, &made, &why);
     if (err && err != ERR_VALUE)
         print_message("%s\n", message);
     return err;
@@ -440,21 +424,6 @@ static void test_moves_are_paid_and_ordered(void **state)
     assert_non_null(strstr(message, "2 replicas run on cpu in a:east, which cannot be had"));
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    struct text why;
-    text_init(&why, message, sizeof message);
-    return plan_lp_clp_open(&lp, &why) == ERR_OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    free(scratch);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,5 +453,5 @@ int main(void)
         cmocka_unit_test(test_no_column_is_counted_faster_than_it_is),
         cmocka_unit_test(test_moves_are_paid_and_ordered),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, lab_open, lab_close);
 }

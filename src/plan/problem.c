@@ -10,6 +10,19 @@ int64_t plan_capacity(int64_t speed_sum, uint32_t share_ppm)
     return speed_sum / 1000000 * share_ppm + speed_sum % 1000000 * share_ppm / 1000000;
 }
 
+double plan_row_factor(const struct plan_row *row, uint32_t column)
+{
+    uint32_t low = 0, high = row->term_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (row->terms[middle].column < column)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < row->term_count && row->terms[low].column == column ? row->terms[low].factor : 0;
+}
+
 bool plan_failure_has(const struct plan_failure *failure, uint32_t region)
 {
     for (uint32_t i = 0; i < failure->region_count; i++)

@@ -150,6 +150,9 @@ int64_t plan_capacity(int64_t speed_sum, uint32_t share_ppm);
 /* Do all its terms belong to one service? */
 bool plan_row_is_of_one_service(const struct plan_problem *problem, const struct plan_row *row);
 
+/* What a replica of <column> counts in the row; 0: it is not in it. */
+double plan_row_factor(const struct plan_row *row, uint32_t column);
+
 bool plan_failure_has(const struct plan_failure *failure, uint32_t region);
 
 #endif

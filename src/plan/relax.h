@@ -99,7 +99,7 @@ void plan_relax_keep(struct plan_relax *relax, uint32_t first, const double *wor
 /* The row that was added last goes. */
 void plan_relax_drop_row(struct plan_relax *relax);
 
-/* May any demand of the set stay unanswered? Then its rows are not of whole numbers. */
+/* May any demand of the set stay unanswered? Then its rows ask for an amount that is not fixed. */
 bool plan_relax_has_soft(const struct plan_relax *relax, const struct plan_cut *cut);
 
 /* Does every region belong to a failure? */

@@ -15,31 +15,15 @@
 #include "plan/rival_judge.h"
 #include "plan/rival_speed.h"
 #include "plan/solve.h"
-#include "plan/wish_world_test.h"
+#include "plan/wish_lab_test.h"
 
-enum { SCRATCH = 512 << 20 };
-
-static struct small_world world;
-static struct plan_lp_api lp;
 static struct plan_formulation *made;
 static struct plan_sheet_policy verdict;
-static struct arena arena;
 static uint32_t *counts;
-static char *scratch, message[8192];
 
 static void formulate(const char *yaml)
 {
-    struct text why;
-    enum err err = small_world_read(&world, yaml);
-    for (uint32_t i = 0; err && i < world.complaints.count; i++)
-        print_message("%u: %.*s\n", world.complaints.row[i].line,
-                      SPAN_ARG(world.complaints.row[i].message));
-    assert_int_equal(err, ERR_OK);
-    text_init(&why, message, sizeof message);
-    free(scratch);
-    scratch = calloc(1, SCRATCH);
-    assert_non_null(scratch);
-    arena_init(&arena, scratch, SCRATCH);
+    lab_read(yaml);
     assert_int_equal(plan_formulate(world.wish, NULL, &arena, &made, &why), ERR_OK);
 }
 
@@ -375,9 +359,7 @@ static void test_no_policy_that_keeps_the_rules_is_cheaper(void **state)
     for (size_t i = 0; i < COUNT_OF(wishes); i++) {
         const struct plan_limits limits = {.work = 400000000};
         struct plan_result plan;
-        struct text why;
         formulate(wishes[i]);
-        text_init(&why, message, sizeof message);
         assert_int_equal(plan_solve(&made->problem, &lp, &limits, NULL, &arena, &plan, &why),
                          ERR_OK);
         assert_int_equal(plan.status, PLAN_OPTIMAL);
@@ -394,21 +376,6 @@ static void test_no_policy_that_keeps_the_rules_is_cheaper(void **state)
     }
     print_message("%u plans of other policies keep all rules\n", kept);
     assert_true(kept >= 20);
-}
-
-static int open_lp(void **state)
-{
-    (void)state;
-    struct text why;
-    text_init(&why, message, sizeof message);
-    return plan_lp_clp_open(&lp, &why) ? -1 : 0;
-}
-
-static int free_scratch(void **state)
-{
-    (void)state;
-    free(scratch);
-    return 0;
 }
 
 int main(void)
@@ -434,5 +401,5 @@ int main(void)
         cmocka_unit_test(test_a_machine_that_gets_all_sizes_is_as_fast_as_at_the_worst),
         cmocka_unit_test(test_no_policy_that_keeps_the_rules_is_cheaper),
     };
-    return cmocka_run_group_tests(tests, open_lp, free_scratch);
+    return cmocka_run_group_tests(tests, lab_open, lab_close);
 }

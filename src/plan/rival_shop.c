@@ -116,20 +116,6 @@ int64_t plan_rival_standing(const struct plan_rival_shop *shop, uint32_t service
 
 /* What can be had -------------------------------------------------------------------------- */
 
-static double stock_factor(const struct plan_row *row, uint32_t column)
-{
-    uint32_t low = 0, high = row->term_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (row->terms[middle].column < column)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    CHECK(low < row->term_count && row->terms[low].column == column);
-    return row->terms[low].factor;
-}
-
 uint32_t plan_rival_left(const struct plan_rival_shop *shop, uint32_t column)
 {
     const struct plan_column *own = &shop->problem->columns[column];
@@ -140,7 +126,9 @@ uint32_t plan_rival_left(const struct plan_rival_shop *shop, uint32_t column)
     if (r == PLAN_NONE)
         return left;
     const struct plan_row *row = &shop->problem->rows[r];
-    double more = floor((row->upper - shop->stock_used[r]) / stock_factor(row, column) + 1e-9);
+    double factor = plan_row_factor(row, column);
+    CHECK(factor > 0);
+    double more = floor((row->upper - shop->stock_used[r]) / factor + 1e-9);
     if (more <= 0)
         return 0;
     return more < left ? (uint32_t)more : left;
@@ -193,7 +181,7 @@ void plan_rival_buy(struct plan_rival_shop *shop, uint32_t column, uint32_t coun
     uint32_t r = shop->stock_rows[column];
     shop->counts[column] += count;
     if (r != PLAN_NONE)
-        shop->stock_used[r] += count * stock_factor(&shop->problem->rows[r], column);
+        shop->stock_used[r] += count * plan_row_factor(&shop->problem->rows[r], column);
 }
 
 double plan_rival_fit(const struct plan_rival_shop *shop, const struct plan_rival_query *query,

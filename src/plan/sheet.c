@@ -236,6 +236,21 @@ uint64_t plan_sheet_epoch(const struct plan_sheet *sheet)
     return (sheet->base_epoch ? sheet->base_epoch : 1) + 1;
 }
 
+int plan_sheet_compare(const struct plan_sheet_replica *a, const struct plan_sheet_replica *b)
+{
+    int order = span_compare(a->service, b->service);
+    if (order == 0)
+        order = span_compare(a->region, b->region);
+    if (order == 0)
+        order = span_compare(a->sku, b->sku);
+    if (order == 0)
+        order = span_compare(a->market, b->market);
+    if (order == 0)
+        order =
+            (a->tensor_parallel > b->tensor_parallel) - (a->tensor_parallel < b->tensor_parallel);
+    return order;
+}
+
 void plan_sheet_print(const struct plan_sheet *sheet, struct text *text)
 {
     text_json_object(text);

@@ -145,6 +145,10 @@ struct plan_sheet {
  * at the file's own epoch, which is 1. */
 uint64_t plan_sheet_epoch(const struct plan_sheet *sheet);
 
+/* By service, region, sku, market and tensor_parallel, as the rows of a sheet stand; 0: the same
+ * way to run the same thing. */
+int plan_sheet_compare(const struct plan_sheet_replica *a, const struct plan_sheet_replica *b);
+
 /* One JSON object, keys in the order of docs/plan-file.md. */
 void plan_sheet_print(const struct plan_sheet *sheet, struct text *text);
 

@@ -18,21 +18,6 @@ struct filler {
 
 /* Replicas --------------------------------------------------------------------------------- */
 
-static int compare(const struct plan_sheet_replica *a, const struct plan_sheet_replica *b)
-{
-    int order = span_compare(a->service, b->service);
-    if (order == 0)
-        order = span_compare(a->region, b->region);
-    if (order == 0)
-        order = span_compare(a->sku, b->sku);
-    if (order == 0)
-        order = span_compare(a->market, b->market);
-    if (order == 0)
-        order =
-            (a->tensor_parallel > b->tensor_parallel) - (a->tensor_parallel < b->tensor_parallel);
-    return order;
-}
-
 /* Shell sort, with the numbers that go along. */
 static void sort_replicas(struct filler *filler)
 {
@@ -42,7 +27,7 @@ static void sort_replicas(struct filler *filler)
         for (uint32_t i = gap; i < count; i++) {
             struct plan_sheet_replica row = rows[i];
             uint32_t most = filler->machines_max[i], j = i;
-            for (; j >= gap && compare(&rows[j - gap], &row) > 0; j -= gap) {
+            for (; j >= gap && plan_sheet_compare(&rows[j - gap], &row) > 0; j -= gap) {
                 rows[j] = rows[j - gap];
                 filler->machines_max[j] = filler->machines_max[j - gap];
             }

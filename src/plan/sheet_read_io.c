@@ -442,19 +442,8 @@ struct sorted {
 
 static int compare_replicas(const void *left, const void *right)
 {
-    const struct plan_sheet_replica *a = ((const struct sorted *)left)->replica;
-    const struct plan_sheet_replica *b = ((const struct sorted *)right)->replica;
-    int order = span_compare(a->service, b->service);
-    if (order == 0)
-        order = span_compare(a->region, b->region);
-    if (order == 0)
-        order = span_compare(a->sku, b->sku);
-    if (order == 0)
-        order = span_compare(a->market, b->market);
-    if (order == 0) /* the same machine may be run in several ways */
-        order =
-            (a->tensor_parallel > b->tensor_parallel) - (a->tensor_parallel < b->tensor_parallel);
-    return order;
+    return plan_sheet_compare(((const struct sorted *)left)->replica,
+                              ((const struct sorted *)right)->replica);
 }
 
 static enum err check_replicas(struct reader *reader, const struct plan_sheet *sheet)

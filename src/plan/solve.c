@@ -100,6 +100,16 @@ static void keep_best(struct search *search)
            search->problem->column_count * sizeof *search->best);
 }
 
+/* The place holds the best plan again, at <prices> (NULL: the list's). */
+static void take_best(struct search *search, const double *prices)
+{
+    plan_place_price(&search->place, prices);
+    for (uint32_t c = 0; c < search->problem->column_count; c++)
+        plan_place_set(&search->place, c, search->best[c]);
+    for (uint32_t s = 0; s < search->problem->service_count; s++)
+        CHECK(plan_place_settle(&search->place, s, 0));
+}
+
 /* Rounds the relaxation and repairs service after service; one that finds no stock comes first in
  * the next attempt. */
 static bool construct(struct search *search, double theta)
@@ -150,7 +160,7 @@ static bool construct_by_trees(struct search *search, double share)
 {
     const struct plan_problem *problem = search->problem;
     struct plan_place *place = &search->place;
-    uint32_t placed = 0;
+    uint32_t placed = 0, given = 0; /* services; those that have their share back */
     for (uint32_t c = 0; c < problem->column_count; c++)
         plan_place_set(place, c, problem->columns[c].count_min);
     for (uint32_t s = 0; s < problem->service_count; s++)
@@ -158,6 +168,7 @@ static bool construct_by_trees(struct search *search, double share)
     for (; placed < problem->service_count && !is_over(search); placed++) {
         uint32_t s = search->order[placed];
         reserve(search, s, -share);
+        given++;
         place->services[s].is_unplaced = true;
         plan_tree_restart(&search->exacts[s], place);
         plan_tree_price(&search->exacts[s], search->prices);
@@ -166,7 +177,7 @@ static bool construct_by_trees(struct search *search, double share)
         if (place->services[s].is_unplaced)
             break;
     }
-    for (uint32_t i = placed + 1; i < problem->service_count; i++)
+    for (uint32_t i = given; i < problem->service_count; i++)
         reserve(search, search->order[i], -share);
     for (uint32_t s = 0; s < problem->service_count; s++)
         place->services[s].is_unplaced = false;
@@ -512,7 +523,6 @@ static enum plan_status status_of(const struct search *search)
 
 static enum err find(struct search *search, struct arena *arena, struct plan_result *ret_result)
 {
-    const struct plan_problem *problem = search->problem;
     enum err err = find_prices(search, &ret_result->root_usd_h);
     if (err == ERR_VALUE) {
         ret_result->status = PLAN_INFEASIBLE;
@@ -525,14 +535,12 @@ static enum err find(struct search *search, struct arena *arena, struct plan_res
         ret_result->status = status_of(search);
         return ERR_OK;
     }
-    plan_place_price(&search->place, search->prices);
-    for (uint32_t c = 0; c < problem->column_count; c++)
-        plan_place_set(&search->place, c, search->best[c]);
-    for (uint32_t s = 0; s < problem->service_count; s++)
-        CHECK(plan_place_settle(&search->place, s, 0));
+    take_best(search, search->prices);
     improve(search);
-    if (search->has_joint)
+    if (search->has_joint) {
+        take_best(search, NULL);
         search_jointly(search);
+    }
     if (!make_answer(search, arena, &ret_result->answer))
         return ERR_MEMORY;
     search->best_usd_h = ret_result->answer.cost_usd_h; /* answers more, where it may */

@@ -12,7 +12,6 @@ enum {
     LEAVES_OF_AN_EXACT = 2048,
     ROUNDS_AT_ROOT = 6,
     ROUNDINGS_AT_ROOT = 4,
-    LIFTS = 1,
     CLOSE_ROUNDS = 60,
     ROUND_EVERY = 8
 };
@@ -539,14 +538,13 @@ void plan_tree_root(struct plan_tree *tree, struct plan_place *place, bool (*is_
 
 void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *context)
 {
-    for (unsigned i = 0; i < LIFTS && plan_may_all_fail(&tree->part); i++)
-        if ((is_over && is_over(context)) ||
-            plan_relax_close(&tree->relax, 0, 0, is_over, context) != ERR_OK ||
-            plan_relax_lift(&tree->relax, tree->best_usd_h, tree->root_reduced) == 0 ||
-            cut_root(tree, ROOT_GAIN, is_over, context) != ERR_OK)
-            return;
-        else
-            plan_relax_purge(&tree->relax);
+    struct plan_relax *relax = &tree->relax;
+    if (!plan_may_all_fail(&tree->part) || (is_over && is_over(context)))
+        return;
+    if (plan_relax_close(relax, 0, 0, is_over, context) == ERR_OK &&
+        plan_relax_lift(relax, tree->best_usd_h, tree->root_reduced) > 0 &&
+        cut_root(tree, ROOT_GAIN, is_over, context) == ERR_OK)
+        plan_relax_purge(relax);
 }
 
 void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t count,
