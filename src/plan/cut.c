@@ -390,9 +390,12 @@ uint32_t plan_relax_round_cuts(struct plan_relax *relax)
     for (uint32_t s = 0; s < relax->problem->service_count; s++)
         plan_relax_find_sets(relax, s);
     uint32_t known = relax->cut_count < relax->cuts_max ? relax->cut_count : relax->cuts_max;
-    for (uint32_t i = 0; i < known; i++)
+    for (uint32_t i = 0; i < known; i++) {
+        relax->key = plan_cut_key(&relax->cuts[i]);
         if (!plan_relax_has_soft(relax, &relax->cuts[i]))
             cut_set(cutter, relax, &relax->cuts[i], may_fail);
+    }
+    relax->key = 0;
     double least = least_to_send(cutter);
     plan_relax_keep(relax, first, cutter->found, least);
     return relax->rows.count - first;

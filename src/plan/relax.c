@@ -131,6 +131,7 @@ void plan_relax_row(struct plan_relax *relax, double lower, double upper)
 {
     uint32_t row = relax->rows.count++;
     CHECK(row < relax->rows_max);
+    relax->keys[row] = relax->key;
     ((double *)(uintptr_t)relax->rows.lower)[row] = lower;
     ((double *)(uintptr_t)relax->rows.upper)[row] = upper;
     starts_of(relax)[row + 1] = starts_of(relax)[row];
@@ -188,8 +189,6 @@ static void make_node_rows(struct plan_relax *relax, uint32_t v)
         plan_relax_term(relax, relax->first_open + v, relax->upper[c]);
         plan_relax_term(relax, c, -1);
     }
-    if (node->replicas_min < 2)
-        return; /* an open node without a replica would cost, and be of no use */
     plan_relax_row(relax, 0, PLAN_LP_INFINITY); /* (3), its last part */
     for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
         plan_relax_term(relax, c, 1);
@@ -239,13 +238,22 @@ int64_t plan_cut_rate_near(const struct plan_graph *graph, const struct plan_cut
     return rate;
 }
 
+uint64_t plan_cut_key(const struct plan_cut *cut)
+{
+    uint64_t key = cut->demands.words[0] * UINT64_C(0x9E3779B97F4A7C15);
+    key ^= (cut->demands.words[1] + cut->service + 1) * UINT64_C(0xC2B2AE3D27D4EB4F) + (key >> 29);
+    return key | 1;
+}
+
 static void cut_row(struct plan_relax *relax, const struct plan_cut *cut)
 {
     const struct plan_problem *problem = relax->problem;
     const struct plan_service *service = &problem->services[cut->service];
     const struct plan_failure *failure =
         cut->failure == PLAN_NONE ? NULL : &problem->failures[cut->failure];
+    relax->key = plan_cut_key(cut);
     plan_relax_row(relax, REQUESTS(cut->rate), PLAN_LP_INFINITY);
+    relax->key = 0;
     for (uint32_t i = 0; i < service->node_count; i++) {
         const struct plan_node *node = &problem->nodes[service->node_first + i];
         int64_t near = plan_cut_rate_near(&relax->graphs[cut->service], cut, i);
@@ -523,6 +531,7 @@ static bool make_memory(struct plan_relax *relax, uint32_t rows_max, struct aren
     relax->is_odd = ARENA_ARRAY(arena, bool, problem->column_count);
     relax->starts = ARENA_ARRAY(arena, int32_t, relax->rows_max + column_max + 2);
     relax->cutter = plan_cutter_new(problem, arena);
+    relax->keys = ARENA_ARRAY(arena, uint64_t, relax->rows_max);
     relax->probe = ARENA_NEW(arena, struct plan_probe);
     relax->scratch = ARENA_ARRAY(arena, double, 2 * column_max);
     relax->reduced = ARENA_ARRAY(arena, double, column_max);
@@ -629,6 +638,7 @@ static void move_row(struct plan_relax *relax, uint32_t from, uint32_t to)
             (size_t)size * sizeof *rows->columns);
     memmove((double *)(uintptr_t)rows->values + rows->starts[to], rows->values + start,
             (size_t)size * sizeof *rows->values);
+    relax->keys[to] = relax->keys[from];
     ((double *)(uintptr_t)rows->lower)[to] = rows->lower[from];
     ((double *)(uintptr_t)rows->upper)[to] = rows->upper[from];
     starts_of(relax)[to + 1] = rows->starts[to] + size;

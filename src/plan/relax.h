@@ -25,6 +25,7 @@ struct plan_cut {
     int64_t rate;                         /* of all demands */
 };
 
+struct plan_knapsack;
 struct plan_probe;
 struct plan_cutter;
 
@@ -47,6 +48,8 @@ struct plan_relax {
     int32_t *starts;     /* scratch */
     struct plan_probe *probe;
     struct plan_cutter *cutter;
+    uint64_t *keys; /* of each row: plan_cut_key() of the set that it speaks of; 0: none */
+    uint64_t key;   /* of the rows that come next */
     double *scratch, *reduced; /* scratch, twice and once of each column */
     struct plan_cut *cuts;     /* of the sets of demands that were found last */
     uint32_t cut_count, cuts_max;
@@ -72,6 +75,9 @@ MUST_USE enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds, do
 /* Room for looking for rounding cuts; NULL: the arena is too small. */
 struct plan_cutter *plan_cutter_new(const struct plan_problem *problem, struct arena *arena);
 
+/* The same for the same set of demands of the same service; never 0. */
+uint64_t plan_cut_key(const struct plan_cut *cut);
+
 bool plan_cut_opens(const struct plan_cut *cut, uint32_t node);
 
 /* The rate of the cut's demands near a node of the service. */
@@ -84,6 +90,15 @@ void plan_relax_find_sets(struct plan_relax *relax, uint32_t service);
 
 /* One round of rounding cuts (cut.c) at the last solution: the number of rows that were added. */
 uint32_t plan_relax_round_cuts(struct plan_relax *relax);
+
+/* Scratch for knapsack.c, for relaxations of up to so many nodes and columns; NULL: the arena is
+ * too small. */
+struct plan_knapsack *plan_knapsack_new(uint32_t node_max, uint32_t column_max,
+                                        struct arena *arena);
+
+/* knapsack.c: a round of cuts at the last solution of one service of which every region may be
+ * lost; how many rows. */
+uint32_t plan_relax_cut_knapsacks(struct plan_relax *relax, struct plan_knapsack *scratch);
 
 /* Other sides for a row of the problem. */
 void plan_relax_rule(struct plan_relax *relax, uint32_t rule, double lower, double upper);

@@ -18,6 +18,7 @@ enum {
     POLISH_LEAVES = 10,
     STALE_MAX = 40,
     TURNS_TO_PLACE = 12, /* of a tree, for a first plan */
+    FIRST_TRIES = 64,    /* before its tree grows */
     TRIES = 8,
     JOINT_COLUMNS_MAX = 512
 };
@@ -40,15 +41,16 @@ struct search {
     struct plan_tree *exacts; /* at list prices, on what the others leave: for the plan */
     struct plan_tree joint;   /* all services, for what prices leave open: of a small problem */
     bool has_joint;
-    uint32_t change;     /* how often polishing changed the plan */
-    uint32_t *polished;  /* the change that each service was polished after */
-    double *prices;      /* of the rows */
-    double priced_usd_h; /* sum of prices x sides */
-    uint32_t *order;     /* of services */
-    uint32_t *best;      /* counts of the best plan */
-    double *unmet;       /* share of each demand that the relaxation leaves */
-    double *values;      /* of the relaxation's columns n */
-    double best_usd_h;   /* INFINITY: none yet */
+    struct plan_knapsack *knapsack; /* scratch */
+    uint32_t change;                /* how often polishing changed the plan */
+    uint32_t *polished;             /* the change that each service was polished after */
+    double *prices;                 /* of the rows */
+    double priced_usd_h;            /* sum of prices x sides */
+    uint32_t *order;                /* of services */
+    uint32_t *best;                 /* counts of the best plan */
+    double *unmet;                  /* share of each demand that the relaxation leaves */
+    double *values;                 /* of the relaxation's columns n */
+    double best_usd_h;              /* INFINITY: none yet */
     double bound_usd_h;
 };
 
@@ -267,9 +269,10 @@ static void improve(struct search *search)
 {
     uint32_t service_count = search->problem->service_count, stale = 0, turn = 0;
     for (uint32_t s = 0; s < service_count; s++) {
-        plan_tree_root(&search->trees[s], &search->place, search_is_over, search);
+        plan_tree_root(&search->trees[s], &search->place, search->knapsack, search_is_over, search);
         plan_tree_take_cuts(&search->exacts[s], &search->trees[s]);
         polish(search, s, search->prices);
+        plan_place_search(&search->place, s, FIRST_TRIES);
         plan_tree_lift(&search->trees[s], search_is_over, search);
         plan_tree_grow(&search->trees[s], &search->place, 1, search_is_over, search);
     }
@@ -303,7 +306,7 @@ static void search_jointly(struct search *search)
 {
     struct plan_tree *tree = &search->joint;
     if (tree->solved == 0)
-        plan_tree_root(tree, &search->place, search_is_over, search);
+        plan_tree_root(tree, &search->place, NULL, search_is_over, search);
     while (!tree->is_done && !is_over(search) && !is_good_enough(search)) {
         plan_tree_grow(tree, &search->place, LEAVES_A_TURN, search_is_over, search);
         keep_best(search);
@@ -402,13 +405,21 @@ static enum err begin(struct search *search, const struct plan_lp_api *lp, struc
     search->polished = ARENA_ARRAY(arena, uint32_t, problem->service_count);
     if (arena->is_overflown)
         return ERR_MEMORY;
+    uint32_t node_max = 0, column_max = 0;
     for (uint32_t s = 0; s < problem->service_count; s++) {
         enum err err = plan_tree_begin(&search->trees[s], problem, lp, s, false, arena);
         if (!err)
             err = plan_tree_begin(&search->exacts[s], problem, lp, s, true, arena);
         if (err)
             return err;
+        uint32_t nodes = problem->services[s].node_count;
+        uint32_t columns = search->trees[s].relax.column_count;
+        node_max = nodes > node_max ? nodes : node_max;
+        column_max = columns > column_max ? columns : column_max;
     }
+    search->knapsack = plan_knapsack_new(node_max, column_max, arena);
+    if (!search->knapsack)
+        return ERR_MEMORY;
     enum err err = plan_relax_begin(&search->relax, problem, lp, ROWS_MAX, arena);
     search->has_joint = problem->column_count <= JOINT_COLUMNS_MAX;
     if (!err && search->has_joint)

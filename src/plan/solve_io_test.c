@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "plan/relax.h"
 #include "plan/solve.h"
 
 enum {
@@ -221,6 +222,84 @@ static void the_best_of_all_plans_is_found_and_no_bound_is_above_it(void **state
     assert_in_range(best_found, solved * 9 / 10, solved);
 }
 
+/* One service of <bed> alone. */
+static void keep_one(struct bed *bed)
+{
+    for (uint32_t i = 0; i < COLUMNS; i++)
+        bed->rows[i].term_count = 1;
+    bed->problem.service_count = 1;
+    bed->problem.node_count = REGIONS;
+    bed->problem.demand_count = ZONES;
+    bed->problem.column_count = COLUMNS;
+}
+
+/* More replicas than are of use (useful_max() of relax.c) are in no plan that matters. */
+static bool is_of_use(const struct bed *bed, const struct plan_relax *relax,
+                      const struct plan *plan)
+{
+    bool is = true;
+    for (uint32_t i = 0; i < COLUMNS; i++)
+        is =
+            is && plan->counts[i] <= bed->rows[i].upper && plan->counts[i] <= relax->upper_first[i];
+    return is;
+}
+
+/* Rows that speak of loads hold for some loads: they are left out. */
+static bool keeps_rows(const struct plan_relax *relax, const uint32_t *counts)
+{
+    for (uint32_t r = 0; r < relax->rows.count; r++) {
+        double sum = 0;
+        bool has_load = false;
+        for (int32_t i = relax->rows.starts[r]; i < relax->rows.starts[r + 1]; i++) {
+            uint32_t c = (uint32_t)relax->rows.columns[i], v = c - relax->first_open;
+            has_load = has_load || c >= relax->first_load;
+            double value =
+                c < relax->first_open ? counts[c] : counts[v * SKUS] + counts[v * SKUS + 1] > 0;
+            sum += has_load ? 0 : relax->rows.values[i] * value;
+        }
+        double room = 1e-9 * (1 + __builtin_fabs(sum));
+        if (!has_load && (sum < relax->rows.lower[r] - room || sum > relax->rows.upper[r] + room))
+            return false;
+    }
+    return true;
+}
+
+static void no_cut_takes_a_plan_away(void **state)
+{
+    (void)state;
+    static struct bed bed;
+    static struct plan plans[PLANS + 1];
+    struct rng rng;
+    rng_init(&rng, 5);
+    uint32_t rounded = 0, knapsacks = 0;
+    for (unsigned round = 0; round < 4 * ROUNDS; round++) {
+        draw(&bed, &rng);
+        keep_one(&bed);
+        uint32_t count = all_plans(&bed, 0, plans);
+        struct plan_relax relax;
+        struct arena arena;
+        arena_init(&arena, memory, sizeof memory);
+        assert_int_equal(plan_relax_begin(&relax, &bed.problem, &lp, 512, &arena), ERR_OK);
+        struct plan_knapsack *scratch = plan_knapsack_new(REGIONS, relax.column_count, &arena);
+        assert_non_null(scratch);
+        enum err err = plan_relax_close(&relax, 30, 0, NULL, NULL);
+        for (unsigned i = 0; i < 4 && !err; i++) {
+            double before = relax.solution.objective;
+            uint32_t found = plan_relax_cut_knapsacks(&relax, scratch);
+            knapsacks += found;
+            err = plan_relax_close(&relax, 30, 0, NULL, NULL);
+            assert_true(err || relax.solution.objective >= before * (1 + (found ? 5e-5 : -1e-9)));
+            rounded += err ? 0 : plan_relax_round_cuts(&relax);
+            err = err ? err : plan_relax_close(&relax, 30, 0, NULL, NULL);
+        }
+        for (uint32_t i = 0; i < count; i++)
+            assert_true(!is_of_use(&bed, &relax, &plans[i]) || keeps_rows(&relax, plans[i].counts));
+        plan_relax_end(&relax);
+    }
+    assert_in_range(rounded, 100, UINT32_MAX);
+    assert_in_range(knapsacks, 100, UINT32_MAX);
+}
+
 static void the_same_problem_gives_the_same_plan(void **state)
 {
     (void)state;
@@ -255,6 +334,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_best_of_all_plans_is_found_and_no_bound_is_above_it),
+        cmocka_unit_test(no_cut_takes_a_plan_away),
         cmocka_unit_test(the_same_problem_gives_the_same_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

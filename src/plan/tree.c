@@ -11,17 +11,19 @@ enum {
     LEAVES_MAX = 65536,
     LEAVES_OF_AN_EXACT = 2048,
     ROUNDS_AT_ROOT = 6,
+    KNAPSACK_ROUNDS = 12,
     ROUNDINGS_AT_ROOT = 4,
     CLOSE_ROUNDS = 60,
     ROUND_EVERY = 8
 };
 
-#define WHOLE_WITHIN 1e-6 /* a value this near to a whole number is one */
+#define WHOLE_WITHIN  1e-6 /* a value this near to a whole number is one */
 /* Cuts are looked for as long as they raise the bound by these shares: for prices, and at a root.
  */
-#define PRICE_GAIN   2e-3
-#define ROOT_GAIN    5e-5
-#define WORTH        1e-7 /* share of the cost that a leaf must promise to save */
+#define PRICE_GAIN    2e-3
+#define ROOT_GAIN     5e-5
+#define KNAPSACK_GAIN 3e-4
+#define WORTH         1e-7 /* share of the cost that a leaf must promise to save */
 
 /* The part ---------------------------------------------------------------------------------- */
 
@@ -525,10 +527,31 @@ static uint32_t solve_leaf(struct plan_tree *tree, struct plan_place *place, uin
     return dives_up ? up : down;
 }
 
-void plan_tree_root(struct plan_tree *tree, struct plan_place *place, bool (*is_over)(void *),
-                    void *context)
+/* Knapsacks' cuts, as long as they raise the bound. */
+static enum err cut_knapsacks(struct plan_tree *tree, struct plan_knapsack *knapsack,
+                              bool (*is_over)(void *), void *context)
+{
+    double last = plan_relax_bound(&tree->relax);
+    for (uint32_t round = 0; round < KNAPSACK_ROUNDS; round++) {
+        if ((is_over && is_over(context)) || plan_relax_cut_knapsacks(&tree->relax, knapsack) == 0)
+            return ERR_OK;
+        enum err err =
+            plan_relax_close(&tree->relax, CLOSE_ROUNDS, KNAPSACK_GAIN, is_over, context);
+        double bound = err ? last : plan_relax_bound(&tree->relax);
+        if (err || bound - last <= KNAPSACK_GAIN * __builtin_fabs(bound))
+            return err;
+        last = bound;
+    }
+    return ERR_OK;
+}
+
+void plan_tree_root(struct plan_tree *tree, struct plan_place *place,
+                    struct plan_knapsack *knapsack, bool (*is_over)(void *), void *context)
 {
     if (cut_root(tree, ROOT_GAIN, is_over, context) != ERR_OK)
+        return;
+    if (knapsack && plan_may_all_fail(&tree->part) &&
+        cut_knapsacks(tree, knapsack, is_over, context) != ERR_OK)
         return;
     tree->best_usd_h = priced_cost(tree, place);
     for (unsigned i = 0; i < ROUNDINGS_AT_ROOT; i++)

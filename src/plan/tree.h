@@ -71,9 +71,9 @@ void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place);
  * not been given yet. How many. */
 uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole);
 
-/* The root's cuts, and plans by rounding there. */
-void plan_tree_root(struct plan_tree *tree, struct plan_place *place, bool (*is_over)(void *),
-                    void *context);
+/* The root's cuts, and plans by rounding there; <knapsack>: scratch, NULL: no cuts of that kind. */
+void plan_tree_root(struct plan_tree *tree, struct plan_place *place,
+                    struct plan_knapsack *knapsack, bool (*is_over)(void *), void *context);
 
 /* Behind it: rows that hold for all plans that are better than the best so far (lift.c). */
 void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *context);
