@@ -28,28 +28,28 @@ static size_t next_offset(const struct arena *arena)
     return arena->used + (size_t)(aligned - address);
 }
 
-void *arena_take(struct arena *arena, size_t size)
+void *arena_take_room(struct arena *arena, size_t count, size_t size)
 {
     CHECK(arena->used <= arena->size);
-    size_t start = next_offset(arena);
-    if (arena->is_overflown || start > arena->size || size > arena->size - start) {
+    size_t start = next_offset(arena), bytes;
+    if (arena->is_overflown || __builtin_mul_overflow(count, size, &bytes) || start > arena->size ||
+        bytes > arena->size - start) {
         arena->is_overflown = true;
         return NULL;
     }
-    char *taken = arena->base + start;
-    arena->used = start + size;
-    memset(taken, 0, size);
-    return taken;
+    arena->used = start + bytes;
+    return arena->base + start;
 }
 
 void *arena_take_array(struct arena *arena, size_t count, size_t size)
 {
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes)) {
-        arena->is_overflown = true;
-        return NULL;
-    }
-    return arena_take(arena, bytes);
+    void *taken = arena_take_room(arena, count, size);
+    return taken ? memset(taken, 0, count * size) : NULL;
+}
+
+void *arena_take(struct arena *arena, size_t size)
+{
+    return arena_take_array(arena, 1, size);
 }
 
 struct span arena_copy(struct arena *arena, struct span s)

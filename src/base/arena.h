@@ -31,10 +31,15 @@ void *arena_take(struct arena *arena, size_t size);
 /* count * size with overflow checked. */
 void *arena_take_array(struct arena *arena, size_t count, size_t size);
 
+/* The same, but whatever was there before stays: for what is large and written before it is read.
+ */
+void *arena_take_room(struct arena *arena, size_t count, size_t size);
+
 /* A copy of <s> followed by a NUL that is not counted; {NULL, 0} when there is no room. */
 struct span arena_copy(struct arena *arena, struct span s);
 
 #define ARENA_NEW(arena, type)          ((type *)arena_take((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_take_array((arena), (count), sizeof(type)))
+#define ARENA_ROOM(arena, type, count)  ((type *)arena_take_room((arena), (count), sizeof(type)))
 
 #endif

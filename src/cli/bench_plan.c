@@ -10,6 +10,7 @@
 #include "cli/bench.h"
 #include "cli/bench_plan.h"
 #include "cli/options.h"
+#include "os/crew.h"
 #include "os/memory.h"
 #include "plan/audit.h"
 #include "plan/draw_change.h"
@@ -267,14 +268,23 @@ int bench_plan_solve(struct bench_plan *bench, int64_t limit_us, const struct pl
                      struct bench_plan_outcome *ret_outcome)
 {
     struct bench_plan_outcome outcome = {.audit = "none"};
-    struct plan_limits limits = {.gap = bench->gap,
-                                 .work = (uint64_t)bench->wish.work,
-                                 .is_over = is_over,
-                                 .context = bench};
+    struct os_crew *hands = os_crew_new();
+    if (!hands) {
+        text_add(&bench->why, "too little memory");
+        return bench_plan_fail(bench, "not solved");
+    }
+    const struct plan_crew crew = {os_crew_width(hands), os_crew_run, hands};
+    const struct plan_limits limits = {.gap = bench->gap,
+                                       .work = (uint64_t)bench->wish.work,
+                                       .is_over = is_over,
+                                       .context = bench,
+                                       .crew = &crew};
     double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID), start = seconds_of(CLOCK_MONOTONIC);
     bench->until = (bench->wish.is_cpu ? cpu : start) + 1e-6 * (double)limit_us;
-    if (plan_solve(bench->problem, &bench->lp, &limits, warm, &bench->arena, &outcome.result,
-                   &bench->why))
+    enum err err = plan_solve(bench->problem, &bench->lp, &limits, warm, &bench->arena,
+                              &outcome.result, &bench->why);
+    os_crew_free(hands);
+    if (err)
         return bench_plan_fail(bench, "not solved");
     outcome.seconds = seconds_of(CLOCK_MONOTONIC) - start;
     outcome.cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;

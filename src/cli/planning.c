@@ -1,5 +1,6 @@
 #include "cli/planning.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "catalog/load_io.h"
 #include "fleet/yaml_io.h"
 #include "os/clock.h"
+#include "os/crew.h"
 #include "os/file.h"
 #include "os/memory.h"
 #include "plan/wish_read_io.h"
@@ -194,8 +196,9 @@ static bool is_over(void *context)
 {
     struct planning_watch *watch = context;
     int64_t now = os_now_us(), limit = watch->effort->time_limit_us;
-    if (watch->effort->shows_progress && now - watch->shown_us >= PROGRESS_PAUSE_US) {
-        watch->shown_us = now;
+    int64_t shown = watch->shown_us;
+    if (watch->effort->shows_progress && now - shown >= PROGRESS_PAUSE_US &&
+        atomic_compare_exchange_strong(&watch->shown_us, &shown, now)) {
         double seconds = (double)(now - watch->began_us) / 1e6;
         if (watch->count > 0)
             fprintf(stderr, "\rplanning again: %u of %u ... %.1f s", watch->solve, watch->count,
@@ -213,8 +216,14 @@ struct plan_limits planning_watch_begin(struct planning_watch *watch,
 {
     int64_t now = os_now_us();
     *watch = (struct planning_watch){.effort = effort, .began_us = now, .shown_us = now};
-    return (struct plan_limits){
-        .gap = effort->gap, .work = effort->work, .is_over = is_over, .context = watch};
+    struct os_crew *crew = os_crew_new();
+    if (crew)
+        watch->crew = (struct plan_crew){os_crew_width(crew), os_crew_run, crew};
+    return (struct plan_limits){.gap = effort->gap,
+                                .work = effort->work,
+                                .is_over = is_over,
+                                .context = watch,
+                                .crew = crew ? &watch->crew : NULL};
 }
 
 void planning_watch_next(void *context, uint32_t done, uint32_t count)
@@ -236,8 +245,10 @@ bool planning_watch_is_spent(void *context)
     return watch->until_us > 0 && os_now_us() >= watch->until_us;
 }
 
-void planning_watch_end(const struct planning_watch *watch)
+void planning_watch_end(struct planning_watch *watch)
 {
+    os_crew_free(watch->crew.context);
+    watch->crew = (struct plan_crew){0};
     if (watch->effort->shows_progress)
         fprintf(stderr, "\r\033[K");
 }

@@ -49,19 +49,22 @@ void planning_close(struct planning *planning);
 /* The clock that stops a search, and the line on a terminal that shows it. */
 struct planning_watch {
     const struct planning_effort *effort;
-    int64_t began_us, shown_us, until_us; /* until: for all solves together; 0: no limit */
-    uint32_t solve, count; /* of further questions: which, of about how many; 0: not known */
+    int64_t began_us, until_us; /* until: for all solves together; 0: no limit */
+    _Atomic int64_t shown_us;   /* any hand of the crew may look at the clock */
+    uint32_t solve, count;      /* of further questions: which, of about how many; 0: not known */
+    struct plan_crew crew;
 };
 
-/* Limits that <watch> keeps; it must live as long. */
+/* Limits that <watch> keeps, and hands for them; it must live as long, up to
+ * planning_watch_end(). */
 struct plan_limits planning_watch_begin(struct planning_watch *watch,
                                         const struct planning_effort *effort);
 /* The clock anew: plan_again.on_solve, with the watch as its context. */
 void planning_watch_next(void *watch, uint32_t done, uint32_t count);
 /* From now on, all solves together; 0: as long as they take. */
 void planning_watch_allow(struct planning_watch *watch, int64_t time_us);
-bool planning_watch_is_spent(void *watch);                   /* plan_again.is_spent */
-void planning_watch_end(const struct planning_watch *watch); /* takes the line away */
+bool planning_watch_is_spent(void *watch);             /* plan_again.is_spent */
+void planning_watch_end(struct planning_watch *watch); /* takes the line away */
 
 /* Errors as plan_make(); <why> gets the sentence. The sheet says who made it and of what. */
 MUST_USE enum err planning_solve(struct planning *planning, const struct plan_wish *wish,

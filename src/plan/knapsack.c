@@ -86,13 +86,13 @@ struct plan_knapsack *plan_knapsack_new(uint32_t node_max, uint32_t column_max, 
     struct plan_knapsack *knapsack = ARENA_NEW(arena, struct plan_knapsack);
     if (!knapsack)
         return NULL;
-    knapsack->weights = ARENA_ARRAY(arena, double, column_max);
-    knapsack->sites = ARENA_ARRAY(arena, struct site, node_max);
-    knapsack->hull = ARENA_ARRAY(arena, struct whole, UNITS_MAX + 1);
-    knapsack->pool = ARENA_ARRAY(arena, struct whole, POOL_MAX);
-    knapsack->steps = ARENA_ARRAY(arena, struct step, POOL_MAX);
+    knapsack->weights = ARENA_ROOM(arena, double, column_max);
+    knapsack->sites = ARENA_ROOM(arena, struct site, node_max);
+    knapsack->hull = ARENA_ROOM(arena, struct whole, UNITS_MAX + 1);
+    knapsack->pool = ARENA_ROOM(arena, struct whole, POOL_MAX);
+    knapsack->steps = ARENA_ROOM(arena, struct step, POOL_MAX);
     for (size_t i = 0; i < COUNT_OF(knapsack->ways); i++)
-        knapsack->ways[i] = ARENA_ARRAY(arena, struct way, 2 * WAYS_MAX);
+        knapsack->ways[i] = ARENA_ROOM(arena, struct way, 2 * WAYS_MAX);
     return arena->is_overflown ? NULL : knapsack;
 }
 

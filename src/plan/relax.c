@@ -531,16 +531,18 @@ static bool make_memory(struct plan_relax *relax, uint32_t rows_max, struct aren
     relax->is_odd = ARENA_ARRAY(arena, bool, problem->column_count);
     relax->starts = ARENA_ARRAY(arena, int32_t, relax->rows_max + column_max + 2);
     relax->cutter = plan_cutter_new(problem, arena);
-    relax->keys = ARENA_ARRAY(arena, uint64_t, relax->rows_max);
+    relax->keys = ARENA_ROOM(arena, uint64_t, relax->rows_max);
     relax->probe = ARENA_NEW(arena, struct plan_probe);
     relax->scratch = ARENA_ARRAY(arena, double, 2 * column_max);
     relax->reduced = ARENA_ARRAY(arena, double, column_max);
-    relax->cuts = ARENA_ARRAY(arena, struct plan_cut, relax->cuts_max);
-    relax->rows = (struct plan_lp_rows){.starts = ARENA_ARRAY(arena, int32_t, relax->rows_max + 1),
-                                        .columns = ARENA_ARRAY(arena, int32_t, relax->terms_max),
-                                        .values = ARENA_ARRAY(arena, double, relax->terms_max),
-                                        .lower = ARENA_ARRAY(arena, double, relax->rows_max),
-                                        .upper = ARENA_ARRAY(arena, double, relax->rows_max)};
+    relax->cuts = ARENA_ROOM(arena, struct plan_cut, relax->cuts_max);
+    relax->rows = (struct plan_lp_rows){.starts = ARENA_ROOM(arena, int32_t, relax->rows_max + 1),
+                                        .columns = ARENA_ROOM(arena, int32_t, relax->terms_max),
+                                        .values = ARENA_ROOM(arena, double, relax->terms_max),
+                                        .lower = ARENA_ROOM(arena, double, relax->rows_max),
+                                        .upper = ARENA_ROOM(arena, double, relax->rows_max)};
+    if (relax->rows.starts)
+        starts_of(relax)[0] = 0;
     bool is_whole = !arena->is_overflown;
     for (uint32_t s = 0; is_whole && s < problem->service_count; s++)
         is_whole = plan_graph_init(&relax->graphs[s], problem, s, arena) &&

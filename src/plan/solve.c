@@ -13,6 +13,7 @@ enum {
     PRICE_ROUNDS = 8,
     ROUNDING_ROUNDS = 8,
     LEAVES_A_TURN = 32,
+    GROWN_AT_ONCE = 4, /* trees */
     ATTEMPTS = 8,
     TREE_ATTEMPTS = 18,
     POLISH_LEAVES = 10,
@@ -31,6 +32,14 @@ enum {
 /* Rounding goes on as long as it raises the whole's bound by this share. */
 #define ROUNDING_GAIN 1e-4
 
+/* What a tree may do while others do the same. */
+struct turn {
+    struct search *search;
+    struct plan_tree *tree;
+    uint64_t others; /* work of all but the tree, when the turn began */
+    enum err err;
+};
+
 struct search {
     const struct plan_problem *problem;
     const struct plan_limits *limits;
@@ -41,16 +50,19 @@ struct search {
     struct plan_tree *exacts; /* at list prices, on what the others leave: for the plan */
     struct plan_tree joint;   /* all services, for what prices leave open: of a small problem */
     bool has_joint;
-    struct plan_knapsack *knapsack; /* scratch */
-    uint32_t change;                /* how often polishing changed the plan */
-    uint32_t *polished;             /* the change that each service was polished after */
-    double *prices;                 /* of the rows */
-    double priced_usd_h;            /* sum of prices x sides */
-    uint32_t *order;                /* of services */
-    uint32_t *best;                 /* counts of the best plan */
-    double *unmet;                  /* share of each demand that the relaxation leaves */
-    double *values;                 /* of the relaxation's columns n */
-    double best_usd_h;              /* INFINITY: none yet */
+    bool rounds_cuts; /* do services look for rounding cuts for prices? */
+    struct plan_knapsack *knapsacks[PLAN_HANDS_MAX]; /* scratch of each hand */
+    struct turn *turns;                              /* of each service */
+    uint32_t turn_count;
+    uint32_t change;     /* how often polishing changed the plan */
+    uint32_t *polished;  /* the change that each service was polished after */
+    double *prices;      /* of the rows */
+    double priced_usd_h; /* sum of prices x sides */
+    uint32_t *order;     /* of services */
+    uint32_t *best;      /* counts of the best plan */
+    double *unmet;       /* share of each demand that the relaxation leaves */
+    double *values;      /* of the relaxation's columns n */
+    double best_usd_h;   /* INFINITY: none yet */
     double bound_usd_h;
 };
 
@@ -72,6 +84,40 @@ static bool is_over(struct search *search)
 static bool search_is_over(void *context)
 {
     return is_over(context);
+}
+
+/* Other trees may be at work: what they do now does not count yet, so that nothing depends on who
+ * is faster. */
+static bool turn_is_over(void *context)
+{
+    const struct turn *turn = context;
+    const struct plan_limits *limits = turn->search->limits;
+    return (limits->work > 0 && turn->others + turn->tree->relax.work >= limits->work) ||
+           (limits->is_over && limits->is_over(limits->context));
+}
+
+static void add_turn(struct search *search, uint32_t service)
+{
+    struct plan_tree *tree = &search->trees[service];
+    search->turns[search->turn_count++] =
+        (struct turn){.search = search, .tree = tree, .others = work_of(search) - tree->relax.work};
+}
+
+static void add_all_turns(struct search *search)
+{
+    for (uint32_t s = 0; s < search->problem->service_count; s++)
+        add_turn(search, s);
+}
+
+static void run_turns(struct search *search,
+                      void (*task)(void *search, uint32_t turn, uint32_t hand))
+{
+    const struct plan_crew *crew = search->limits->crew;
+    if (crew)
+        crew->run(crew->context, search->turn_count, task, search);
+    for (uint32_t i = 0; !crew && i < search->turn_count; i++)
+        task(search, i, 0);
+    search->turn_count = 0;
 }
 
 static bool is_good_enough(const struct search *search)
@@ -216,14 +262,17 @@ static void add_up_bound(struct search *search)
         search->bound_usd_h = bound;
 }
 
-/* The tree with the most to gain for the leaves it has already cost. */
-static uint32_t next_tree(const struct search *search)
+/* The tree with the most to gain for the leaves it has already cost, but for <taken>. */
+static uint32_t next_tree(const struct search *search, const uint32_t *taken, uint32_t taken_count)
 {
     uint32_t best = PLAN_NONE;
     double best_score = 0;
     for (uint32_t s = 0; s < search->problem->service_count; s++) {
         const struct plan_tree *tree = &search->trees[s];
-        if (tree->is_done)
+        bool is_taken = tree->is_done;
+        for (uint32_t i = 0; i < taken_count; i++)
+            is_taken = is_taken || taken[i] == s;
+        if (is_taken)
             continue;
         double gap = tree->best_usd_h - tree->bound_usd_h;
         double score = gap / (tree->solved + 30.0);
@@ -265,27 +314,79 @@ static void polish(struct search *search, uint32_t service, const double *prices
     search->polished[service] = search->change;
 }
 
-static void improve(struct search *search)
+static void cut_task(void *context, uint32_t i, uint32_t hand)
 {
-    uint32_t service_count = search->problem->service_count, stale = 0, turn = 0;
-    for (uint32_t s = 0; s < service_count; s++) {
-        plan_tree_root(&search->trees[s], &search->place, search->knapsack, search_is_over, search);
+    const struct search *search = context;
+    struct turn *turn = &search->turns[i];
+    turn->err = plan_tree_cut(turn->tree, search->knapsacks[hand], turn_is_over, turn);
+}
+
+static void lift_task(void *context, uint32_t i, uint32_t hand)
+{
+    (void)hand;
+    const struct search *search = context;
+    struct turn *turn = &search->turns[i];
+    plan_tree_lift(turn->tree, turn_is_over, turn);
+    plan_tree_grow(turn->tree, NULL, 1, turn_is_over, turn);
+}
+
+static void grow_task(void *context, uint32_t i, uint32_t hand)
+{
+    (void)hand;
+    const struct search *search = context;
+    struct turn *turn = &search->turns[i];
+    plan_tree_grow(turn->tree, NULL, LEAVES_A_TURN, turn_is_over, turn);
+}
+
+/* The roots of all trees, and a plan that they have in sight. */
+static void find_roots(struct search *search)
+{
+    uint32_t service_count = search->problem->service_count;
+    add_all_turns(search);
+    run_turns(search, cut_task);
+    for (uint32_t s = 0; s < service_count && !is_over(search); s++) {
+        if (!search->turns[s].err)
+            plan_tree_round(&search->trees[s], &search->place);
         plan_tree_take_cuts(&search->exacts[s], &search->trees[s]);
         polish(search, s, search->prices);
         plan_place_search(&search->place, s, FIRST_TRIES);
-        plan_tree_lift(&search->trees[s], search_is_over, search);
-        plan_tree_grow(&search->trees[s], &search->place, 1, search_is_over, search);
+        plan_tree_meet(&search->trees[s], &search->place);
     }
+    add_all_turns(search);
+    run_turns(search, lift_task);
+    for (uint32_t s = 0; s < service_count; s++)
+        plan_tree_harvest(&search->trees[s], &search->place);
     for (uint32_t s = 0; s < service_count && !is_over(search); s++)
         polish(search, s, search->prices);
     add_up_bound(search);
     keep_best(search);
+}
+
+/* Some trees grow at once. How many did. */
+static uint32_t grow_some(struct search *search)
+{
+    uint32_t grown[GROWN_AT_ONCE], count = 0;
+    while (count < GROWN_AT_ONCE) {
+        uint32_t s = next_tree(search, grown, count);
+        if (s == PLAN_NONE)
+            break;
+        plan_tree_meet(&search->trees[s], &search->place);
+        grown[count++] = s;
+        add_turn(search, s);
+    }
+    run_turns(search, grow_task);
+    for (uint32_t i = 0; i < count; i++)
+        plan_tree_harvest(&search->trees[grown[i]], &search->place);
+    return count;
+}
+
+static void improve(struct search *search)
+{
+    uint32_t service_count = search->problem->service_count, stale = 0, turn = 0;
+    find_roots(search);
     plan_place_price(&search->place, NULL);
     while (!is_over(search) && !is_good_enough(search) && stale < STALE_MAX * service_count) {
-        uint32_t s = next_tree(search), p = turn++ % service_count;
-        if (s != PLAN_NONE)
-            plan_tree_grow(&search->trees[s], &search->place, LEAVES_A_TURN, search_is_over,
-                           search);
+        uint32_t grown = grow_some(search), p = turn++ % service_count;
         double best = search->best_usd_h;
         if (search->polished[p] != search->change)
             polish(search, p, NULL);
@@ -296,7 +397,7 @@ static void improve(struct search *search)
             search->change++;
         keep_best(search);
         add_up_bound(search);
-        stale = s != PLAN_NONE || search->best_usd_h < best ? 0 : stale + 1;
+        stale = grown > 0 || search->best_usd_h < best ? 0 : stale + 1;
     }
 }
 
@@ -305,8 +406,8 @@ static void improve(struct search *search)
 static void search_jointly(struct search *search)
 {
     struct plan_tree *tree = &search->joint;
-    if (tree->solved == 0)
-        plan_tree_root(tree, &search->place, NULL, search_is_over, search);
+    if (tree->solved == 0 && plan_tree_cut(tree, NULL, search_is_over, search) == ERR_OK)
+        plan_tree_round(tree, &search->place);
     while (!tree->is_done && !is_over(search) && !is_good_enough(search)) {
         plan_tree_grow(tree, &search->place, LEAVES_A_TURN, search_is_over, search);
         keep_best(search);
@@ -403,6 +504,7 @@ static enum err begin(struct search *search, const struct plan_lp_api *lp, struc
     search->trees = ARENA_ARRAY(arena, struct plan_tree, problem->service_count);
     search->exacts = ARENA_ARRAY(arena, struct plan_tree, problem->service_count);
     search->polished = ARENA_ARRAY(arena, uint32_t, problem->service_count);
+    search->turns = ARENA_ARRAY(arena, struct turn, problem->service_count);
     if (arena->is_overflown)
         return ERR_MEMORY;
     uint32_t node_max = 0, column_max = 0;
@@ -417,8 +519,11 @@ static enum err begin(struct search *search, const struct plan_lp_api *lp, struc
         node_max = nodes > node_max ? nodes : node_max;
         column_max = columns > column_max ? columns : column_max;
     }
-    search->knapsack = plan_knapsack_new(node_max, column_max, arena);
-    if (!search->knapsack)
+    uint32_t hands = search->limits->crew ? search->limits->crew->width : 1;
+    CHECK(hands >= 1 && hands <= PLAN_HANDS_MAX);
+    for (uint32_t i = 0; i < hands; i++)
+        search->knapsacks[i] = plan_knapsack_new(node_max, column_max, arena);
+    if (arena->is_overflown)
         return ERR_MEMORY;
     enum err err = plan_relax_begin(&search->relax, problem, lp, ROWS_MAX, arena);
     search->has_joint = problem->column_count <= JOINT_COLUMNS_MAX;
@@ -427,17 +532,26 @@ static enum err begin(struct search *search, const struct plan_lp_api *lp, struc
     return err;
 }
 
+static void close_task(void *context, uint32_t i, uint32_t hand)
+{
+    (void)hand;
+    const struct search *search = context;
+    struct turn *turn = &search->turns[i];
+    plan_tree_price(turn->tree, search->prices);
+    turn->err = plan_tree_close(turn->tree, search->rounds_cuts, turn_is_over, turn);
+}
+
 /* Each service's relaxation at the prices there are; its cuts go to the whole's. */
 static enum err close_services(struct search *search, bool rounds_cuts, uint32_t *ret_new)
 {
     *ret_new = 0;
+    search->rounds_cuts = rounds_cuts;
+    add_all_turns(search);
+    run_turns(search, close_task);
     for (uint32_t s = 0; s < search->problem->service_count; s++) {
-        struct plan_tree *tree = &search->trees[s];
-        plan_tree_price(tree, search->prices);
-        enum err err = plan_tree_close(tree, rounds_cuts, search_is_over, search);
-        if (err)
-            return err;
-        *ret_new += plan_tree_export(tree, &search->relax);
+        if (search->turns[s].err)
+            return search->turns[s].err;
+        *ret_new += plan_tree_export(&search->trees[s], &search->relax);
     }
     add_up_bound(search);
     return ERR_OK;
@@ -508,7 +622,7 @@ static void find_first_plan(struct search *search)
     if (search->warm && mend(search, search->warm->counts))
         keep_best(search);
     plan_place_price(&search->place, search->prices);
-    for (size_t i = 0; i < COUNT_OF(thetas); i++)
+    for (size_t i = 0; i < COUNT_OF(thetas) && (isinf(search->best_usd_h) || !is_over(search)); i++)
         if (construct(search, thetas[i]))
             keep_best(search);
     for (uint32_t i = 0; isinf(search->best_usd_h) && i < TREE_ATTEMPTS && !is_over(search); i++)

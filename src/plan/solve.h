@@ -13,11 +13,24 @@
 enum plan_status { PLAN_OPTIMAL, PLAN_FEASIBLE, PLAN_INFEASIBLE, PLAN_NOTHING_FOUND };
 enum plan_stop { PLAN_STOP_GAP, PLAN_STOP_WORK, PLAN_STOP_TIME, PLAN_STOP_DONE };
 
+/* Hands for what can be done at once; the answer does not depend on how many there are. */
+enum { PLAN_HANDS_MAX = 8 };
+
+struct plan_crew {
+    uint32_t width; /* 1 .. PLAN_HANDS_MAX */
+    /* task(argument, i, hand) for each i < <count>, in any order; hand < width, and no two tasks
+     * have the same at once. Returns when all are done. */
+    void (*run)(void *context, uint32_t count,
+                void (*task)(void *argument, uint32_t i, uint32_t hand), void *argument);
+    void *context;
+};
+
 struct plan_limits {
     double gap;    /* stop at (cost - bound) / cost <= gap; 0: only when proven optimal */
     uint64_t work; /* units: simplex iterations times 1000, cells of a max-flow; 0: none */
-    bool (*is_over)(void *context); /* asked now and then; NULL: never */
+    bool (*is_over)(void *context); /* asked now and then, by any of the hands; NULL: never */
     void *context;
+    const struct plan_crew *crew; /* NULL: one thing after the other */
 };
 
 struct plan_result {

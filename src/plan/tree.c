@@ -135,9 +135,10 @@ static enum err begin(struct plan_tree *tree, const struct plan_lp_api *api, uin
         tree->sums[i] = ARENA_ARRAY(arena, double, count);
         tree->seen[i] = ARENA_ARRAY(arena, uint32_t, count);
     }
+    tree->kept = ARENA_ARRAY(arena, double, tree->part.column_count);
     tree->leaves_max = leaves_max;
-    tree->leaves = ARENA_ARRAY(arena, struct plan_leaf, tree->leaves_max);
-    tree->heap = ARENA_ARRAY(arena, uint32_t, tree->leaves_max);
+    tree->leaves = ARENA_ROOM(arena, struct plan_leaf, tree->leaves_max);
+    tree->heap = ARENA_ROOM(arena, uint32_t, tree->leaves_max);
     if (arena->is_overflown)
         return ERR_MEMORY;
     tree->first_lower = ARENA_ARRAY(arena, double, count);
@@ -424,15 +425,48 @@ static double priced_cost(const struct plan_tree *tree, const struct plan_place 
     return cost;
 }
 
-static void try_rounding(struct plan_tree *tree, struct plan_place *place, double theta)
+static void try_rounding(struct plan_tree *tree, struct plan_place *place, const double *values,
+                         double theta)
 {
     if (tree->service == PLAN_NONE)
-        plan_place_try_all(place, tree->relax.solution.x, theta);
+        plan_place_try_all(place, values, theta);
     else
-        plan_place_try(place, tree->service, tree->relax.solution.x, theta);
+        plan_place_try(place, tree->service, values, theta);
     double cost = priced_cost(tree, place);
     if (cost < tree->best_usd_h)
         tree->best_usd_h = cost;
+}
+
+static double theta_of(const struct plan_tree *tree)
+{
+    return 0.1 * (double)(tree->solved / ROUND_EVERY % 10);
+}
+
+/* The last solution is rounded, or kept where there is no place; one of whole values before others.
+ */
+static void offer(struct plan_tree *tree, struct plan_place *place, bool is_whole)
+{
+    const double *values = tree->relax.solution.x;
+    if (place) {
+        try_rounding(tree, place, values, is_whole ? 0.5 : theta_of(tree));
+    } else if (is_whole || !tree->is_kept_whole) {
+        memcpy(tree->kept, values, tree->part.column_count * sizeof *values);
+        tree->has_kept = true;
+        tree->is_kept_whole = is_whole;
+    }
+}
+
+void plan_tree_meet(struct plan_tree *tree, const struct plan_place *place)
+{
+    double cost = priced_cost(tree, place);
+    tree->best_usd_h = cost < tree->best_usd_h ? cost : tree->best_usd_h;
+}
+
+void plan_tree_harvest(struct plan_tree *tree, struct plan_place *place)
+{
+    if (tree->has_kept)
+        try_rounding(tree, place, tree->kept, tree->is_kept_whole ? 0.5 : theta_of(tree));
+    tree->has_kept = tree->is_kept_whole = false;
 }
 
 static void learn(struct plan_tree *tree, uint32_t leaf, double before)
@@ -478,7 +512,7 @@ static uint32_t close_leaf(struct plan_tree *tree, struct plan_place *place, uin
 {
     double bound = tree->leaves[leaf].bound;
     if (is_whole)
-        try_rounding(tree, place, 0.5);
+        offer(tree, place, true);
     if (bound < tree->best_usd_h * (1 - WORTH) && bound < tree->closed_usd_h)
         tree->closed_usd_h = bound;
     return PLAN_NONE;
@@ -519,7 +553,7 @@ static uint32_t solve_leaf(struct plan_tree *tree, struct plan_place *place, uin
     learn(tree, leaf, before);
     double value = relax->solution.x[column];
     if (tree->solved % ROUND_EVERY == 0)
-        try_rounding(tree, place, 0.1 * (double)(tree->solved / ROUND_EVERY % 10));
+        offer(tree, place, false);
     uint32_t down = add_leaf(tree, leaf, column, true, value);
     uint32_t up = add_leaf(tree, leaf, column, false, value);
     bool dives_up = value - floor(value) > 0.5;
@@ -545,17 +579,20 @@ static enum err cut_knapsacks(struct plan_tree *tree, struct plan_knapsack *knap
     return ERR_OK;
 }
 
-void plan_tree_root(struct plan_tree *tree, struct plan_place *place,
-                    struct plan_knapsack *knapsack, bool (*is_over)(void *), void *context)
+enum err plan_tree_cut(struct plan_tree *tree, struct plan_knapsack *knapsack,
+                       bool (*is_over)(void *), void *context)
 {
-    if (cut_root(tree, ROOT_GAIN, is_over, context) != ERR_OK)
-        return;
-    if (knapsack && plan_may_all_fail(&tree->part) &&
-        cut_knapsacks(tree, knapsack, is_over, context) != ERR_OK)
-        return;
+    enum err err = cut_root(tree, ROOT_GAIN, is_over, context);
+    if (!err && knapsack && plan_may_all_fail(&tree->part))
+        err = cut_knapsacks(tree, knapsack, is_over, context);
+    return err;
+}
+
+void plan_tree_round(struct plan_tree *tree, struct plan_place *place)
+{
     tree->best_usd_h = priced_cost(tree, place);
     for (unsigned i = 0; i < ROUNDINGS_AT_ROOT; i++)
-        try_rounding(tree, place, 0.15 * i);
+        try_rounding(tree, place, tree->relax.solution.x, 0.15 * i);
     plan_relax_purge(&tree->relax);
 }
 
@@ -573,9 +610,9 @@ void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *conte
 void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t count,
                     bool (*is_over)(void *), void *context)
 {
-    double cost = priced_cost(tree, place);
-    tree->best_usd_h = cost < tree->best_usd_h ? cost : tree->best_usd_h;
     uint32_t leaf = PLAN_NONE;
+    if (place)
+        plan_tree_meet(tree, place);
     for (uint32_t i = 0; i < count && !tree->is_done; i++) {
         if (is_over && is_over(context))
             break;

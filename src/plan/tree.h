@@ -27,7 +27,8 @@ struct plan_tree {
     uint32_t *row_of; /* of the whole, for each of its rows */
     double *first_lower, *first_upper, *root_lower, *root_upper;
     double *root_reduced; /* reduced costs at the root, and the bound that goes with them */
-    double *values;       /* of the leaf that is branched on */
+    double *kept;         /* values of a leaf that is worth rounding */
+    bool has_kept, is_kept_whole;
     double root_usd_h, tight_usd_h; /* the cost that the root was tightened for */
     double *sums[2];                /* pseudo-costs down, up: gain per unit, and how often */
     uint32_t *seen[2];
@@ -71,16 +72,26 @@ void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place);
  * not been given yet. How many. */
 uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole);
 
-/* The root's cuts, and plans by rounding there; <knapsack>: scratch, NULL: no cuts of that kind. */
-void plan_tree_root(struct plan_tree *tree, struct plan_place *place,
-                    struct plan_knapsack *knapsack, bool (*is_over)(void *), void *context);
+/* The root's cuts; <knapsack>: scratch, NULL: no cuts of that kind. ERR_VALUE: as above. */
+MUST_USE enum err plan_tree_cut(struct plan_tree *tree, struct plan_knapsack *knapsack,
+                                bool (*is_over)(void *), void *context);
+
+/* Behind it: plans by rounding there. */
+void plan_tree_round(struct plan_tree *tree, struct plan_place *place);
 
 /* Behind it: rows that hold for all plans that are better than the best so far (lift.c). */
 void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *context);
 
 /* Solves up to <count> leaves, with <best_usd_h> as the cost not to be exceeded; improves the plan
- * in <place> where a leaf's rounding is better. */
+ * in <place> where a leaf's rounding is better. NULL: what is worth rounding is kept for
+ * plan_tree_harvest(), and nothing but the tree is touched. */
 void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t count,
                     bool (*is_over)(void *), void *context);
+
+/* The plan in <place> is the cost not to be exceeded, where it is better than what is known. */
+void plan_tree_meet(struct plan_tree *tree, const struct plan_place *place);
+
+/* Improves the plan in <place> by what growing without one has kept. */
+void plan_tree_harvest(struct plan_tree *tree, struct plan_place *place);
 
 #endif
