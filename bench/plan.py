@@ -4,7 +4,7 @@
 `make bench-plan` takes a few seeds of everything (about five minutes), `make bench-plan-all` the whole table (about an hour,
 half of it cbc's). docs/planner-bench.md says what is measured, how, and what the fields of the raw figures mean.
 
-Every case is `farspan bench plan ...`, one at a time, on one core. Raw figures: build/bench/plan.jsonl, one run a line.
+Every case is `farspan bench plan ...`, one at a time, on all cores; beside opponents on one, as they are. Raw figures: build/bench/plan.jsonl, one run a line.
 
 Exit status 1: something could not be measured, a plan was refused by the checker, or a bound was wrong. A missed bar is only
 printed.
@@ -70,12 +70,13 @@ class Bench:
         self.lines.write(json.dumps({"part": part, **figures}) + "\n")
         self.lines.flush()
 
-    def solve(self, part, size, regime, stock, seed, seconds, *more):
-        """The program's answer, or {"status": "failed"} with what it said."""
+    def solve(self, part, size, regime, stock, seed, seconds, *more, is_alone=False):
+        """The program's answer, or {"status": "failed"} with what it said. <is_alone>: on one core, as its opponents are."""
         command = [self.program, "bench", "plan", "--services", size[0], "--regions", size[1], "--skus", size[2], "--n1",
                    "--regime", regime, "--stock", stock, "--seed", seed, "--time-limit", f"{round(seconds * 1000)}ms",
                    "--json", *(["--cpu"] if self.is_cpu else []), *more]
         command = [str(word) for word in command]
+        command = common.pinned(0, command) if is_alone else command
         got = subprocess.run(command, capture_output=True, text=True)
         if got.returncode == 0:
             run = json.loads(got.stdout)
@@ -324,7 +325,7 @@ def run_opponents(bench, options, folder):
     for size in (TINY, BIG):
         for regime in REGIMES:
             for seed in range(1, options.opponent_seeds + 1):
-                run = bench.solve("opponents", size, regime, 1.0, seed, OPPONENT_SECONDS, "--write-mps", path)
+                run = bench.solve("opponents", size, regime, 1.0, seed, OPPONENT_SECONDS, "--write-mps", path, is_alone=True)
                 answers = {"farspan": as_plan(run), "cbc": None, "glpsol": None}
                 for solver, ask in (("cbc", ask_cbc), ("glpsol", ask_glpsol)):
                     if solver in options.installed and run["status"] != "failed":

@@ -344,6 +344,7 @@ static void find_roots(struct search *search)
     uint32_t service_count = search->problem->service_count;
     add_all_turns(search);
     run_turns(search, cut_task);
+    add_up_bound(search);
     for (uint32_t s = 0; s < service_count && !is_over(search); s++) {
         if (!search->turns[s].err)
             plan_tree_round(&search->trees[s], &search->place);

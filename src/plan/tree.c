@@ -585,6 +585,8 @@ enum err plan_tree_cut(struct plan_tree *tree, struct plan_knapsack *knapsack,
     enum err err = cut_root(tree, ROOT_GAIN, is_over, context);
     if (!err && knapsack && plan_may_all_fail(&tree->part))
         err = cut_knapsacks(tree, knapsack, is_over, context);
+    double bound = err ? tree->bound_usd_h : plan_relax_bound(&tree->relax);
+    tree->bound_usd_h = bound > tree->bound_usd_h ? bound : tree->bound_usd_h;
     return err;
 }
 

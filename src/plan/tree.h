@@ -72,7 +72,8 @@ void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place);
  * not been given yet. How many. */
 uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole);
 
-/* The root's cuts; <knapsack>: scratch, NULL: no cuts of that kind. ERR_VALUE: as above. */
+/* The root's cuts, and bound_usd_h; <knapsack>: scratch, NULL: no cuts of that kind. ERR_VALUE: as
+ * above. */
 MUST_USE enum err plan_tree_cut(struct plan_tree *tree, struct plan_knapsack *knapsack,
                                 bool (*is_over)(void *), void *context);
 
