@@ -10,9 +10,8 @@
  * their relaxation is dearer than the best that was found.
  *
  * The weights are the reduced costs of the last solution as if the rows that U gave before were not
- * there. The prices of all others stay feasible beside the cut, so that the relaxation rises by
- * V(w)
- * - w (n, y) at least.
+ * there. The prices of all others stay feasible beside the cut, so that the relaxation rises by at
+ * least what V(w) exceeds w (n, y) by.
  *
  * Where ways are merged, the fastest stands for all at the price of the cheapest, and V(w) is
  * rounded down: no plan is cut off. */
@@ -29,6 +28,7 @@ enum {
     WAYS_MAX = 2 * BINS,
     POOL_MAX = 32768,
     SETS_TRIED = 10,
+    REPLICAS_MAX = 64, /* near a set */
     WORK_MAX = 3000000 /* of one knapsack; what is proven by then is what counts */
 };
 
@@ -118,10 +118,12 @@ static uint32_t merge(const struct way *a, uint32_t a_count, const struct way *b
         struct way *last = &to[end - n];
         if (n > 0 && next.weight >= last->weight)
             continue;
-        if (n > 0 && last->speed - next.speed <= bin)
+        if (n > 0 && last->speed - next.speed <= bin) {
             last->weight = next.weight;
-        else
-            to[end - ++n] = next;
+            continue;
+        }
+        CHECK(n < end);
+        to[end - ++n] = next;
     }
     memmove(to, to + end - n, n * sizeof *to);
     return n;
@@ -429,6 +431,16 @@ static bool cut_set(struct plan_knapsack *k, struct plan_relax *relax, const str
         if (k->weights[c] > 0)
             plan_relax_term(relax, c, k->weights[c] / least);
     return true;
+}
+
+/* How many replicas near the set the last solution has: where they are many, rounding loses little
+ * and the ways to run a site are many too. */
+static double replicas_of(const struct plan_relax *relax, const struct plan_cut *set)
+{
+    double count = 0;
+    for (uint32_t c = 0; c < relax->first_open; c++)
+        count += is_near(relax, set, c) ? relax->solution.x[c] : 0;
+    return count;
 }
 
 /* What the rows of the set add to the optimum. */

@@ -181,14 +181,15 @@ static void make_node_rows(struct plan_relax *relax, uint32_t v)
     plan_relax_row(relax, 0, PLAN_LP_INFINITY);
     plan_relax_term(relax, relax->first_open + v, relax->upper[relax->first_load + v]);
     plan_relax_term(relax, relax->first_load + v, -1);
-    bool is_part =
-        relax->problem->service_count == 1; /* else there are too many: separate_open() */
+    bool is_part = relax->problem->service_count == 1;
     for (uint32_t c = node->column_first; is_part && c < node->column_first + node->column_count;
          c++) {
         plan_relax_row(relax, 0, PLAN_LP_INFINITY); /* (3) */
         plan_relax_term(relax, relax->first_open + v, relax->upper[c]);
         plan_relax_term(relax, c, -1);
     }
+    if (!is_part && node->replicas_min < 2)
+        return; /* of all services that would be too many rows; (3): separate_open() */
     plan_relax_row(relax, 0, PLAN_LP_INFINITY); /* (3), its last part */
     for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
         plan_relax_term(relax, c, 1);
