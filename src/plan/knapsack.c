@@ -463,9 +463,9 @@ uint32_t plan_relax_cut_knapsacks(struct plan_relax *relax, struct plan_knapsack
     CHECK(relax->problem->service_count == 1 && relax->sent == relax->rows.count);
     (void)plan_relax_bound(relax); /* leaves the reduced costs behind */
     for (uint32_t i = 0; i < known; i++) {
-        double worth =
-            plan_relax_has_soft(relax, &relax->cuts[i]) ? 0 : worth_of(relax, &relax->cuts[i]);
-        if (worth <= 0)
+        double worth = worth_of(relax, &relax->cuts[i]);
+        if (worth <= 0 || plan_relax_has_soft(relax, &relax->cuts[i]) ||
+            replicas_of(relax, &relax->cuts[i]) > REPLICAS_MAX)
             continue;
         uint32_t at = count < SETS_TRIED ? count++ : SETS_TRIED;
         for (; at > 0 && worths[at - 1] < worth; at--)

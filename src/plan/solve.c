@@ -30,7 +30,7 @@ enum {
 /* The services' bounds together are this near to the whole's: their prices are good. */
 #define PRICES_WITHIN 3e-4
 /* Rounding goes on as long as it raises the whole's bound by this share. */
-#define ROUNDING_GAIN 1e-4
+#define ROUNDING_GAIN 5e-4
 
 /* What a tree may do while others do the same. */
 struct turn {
@@ -596,7 +596,7 @@ static enum err find_prices(struct search *search, double *ret_root_usd_h)
         bool is_near = whole - bound <= PRICES_WITHIN * whole || round == PRICE_ROUNDS;
         if (rounding > 0 || is_near)
             rounding++;
-        if (rounding == ROUNDING_ROUNDS || (rounding > 3 && whole - last <= ROUNDING_GAIN * whole))
+        if (rounding == ROUNDING_ROUNDS || (rounding > 2 && whole - last <= ROUNDING_GAIN * whole))
             return ERR_OK;
         last = whole;
         set_prices(search);
