@@ -478,6 +478,30 @@ static uint32_t separate_open(struct plan_relax *relax, uint32_t service)
     return added;
 }
 
+/* Of the last part of (3) what is violated: the parts have it from the beginning. */
+uint32_t plan_relax_separate_empty(struct plan_relax *relax)
+{
+    const struct plan_problem *problem = relax->problem;
+    const double *x = relax->solution.x;
+    uint32_t added = 0;
+    for (uint32_t v = 0; v < problem->node_count; v++) {
+        const struct plan_node *node = &problem->nodes[v];
+        uint32_t end = node->column_first + node->column_count;
+        double count = 0;
+        for (uint32_t c = node->column_first; c < end; c++)
+            count += x[c];
+        if (x[relax->first_open + v] <= count + 1e-6 || !has_open(relax, v) ||
+            node->replicas_min > 1 || !plan_relax_has_room(relax, node->column_count + 1))
+            continue;
+        plan_relax_row(relax, 0, PLAN_LP_INFINITY);
+        for (uint32_t c = node->column_first; c < end; c++)
+            plan_relax_term(relax, c, 1);
+        plan_relax_term(relax, relax->first_open + v, -1);
+        added++;
+    }
+    return added;
+}
+
 /* A set that one failure violates is looked at with every other too: the loss of each region in
  * turn is what the programme would try next. */
 static uint32_t separate(struct plan_relax *relax, uint32_t service)

@@ -100,6 +100,9 @@ struct plan_knapsack *plan_knapsack_new(uint32_t node_max, uint32_t column_max,
  * lost; how many rows. */
 uint32_t plan_relax_cut_knapsacks(struct plan_relax *relax, struct plan_knapsack *scratch);
 
+/* Adds the rows of open nodes without a replica that the last solution violates; how many. */
+uint32_t plan_relax_separate_empty(struct plan_relax *relax);
+
 /* Other sides for a row of the problem. */
 void plan_relax_rule(struct plan_relax *relax, uint32_t rule, double lower, double upper);
 

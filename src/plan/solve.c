@@ -12,6 +12,7 @@ enum {
     ROWS_MAX = 16384,
     PRICE_ROUNDS = 8,
     ROUNDING_ROUNDS = 8,
+    THOROUGH_ROUNDS = 24,
     LEAVES_A_TURN = 32,
     GROWN_AT_ONCE = 4, /* trees */
     ATTEMPTS = 8,
@@ -31,6 +32,7 @@ enum {
 #define PRICES_WITHIN 3e-4
 /* Rounding goes on as long as it raises the whole's bound by this share. */
 #define ROUNDING_GAIN 5e-4
+#define THOROUGH_GAIN 1e-6
 
 /* What a tree may do while others do the same. */
 struct turn {
@@ -50,6 +52,7 @@ struct search {
     struct plan_tree *exacts; /* at list prices, on what the others leave: for the plan */
     struct plan_tree joint;   /* all services, for what prices leave open: of a small problem */
     bool has_joint;
+    bool is_thorough; /* are cuts for prices looked for to the end? Where no plan is found */
     bool rounds_cuts; /* do services look for rounding cuts for prices? */
     struct plan_knapsack *knapsacks[PLAN_HANDS_MAX]; /* scratch of each hand */
     struct turn *turns;                              /* of each service */
@@ -580,7 +583,7 @@ static enum err find_prices(struct search *search, double *ret_root_usd_h)
         uint32_t added;
         enum err err = close_services(search, rounding > 0, &added);
         double bound = search->bound_usd_h;
-        if (rounding == 0)
+        if (rounding == 0 && !search->is_thorough)
             *ret_root_usd_h = bound;
         if (err || is_over(search) || (added == 0 && rounding > 0))
             return err;
@@ -596,11 +599,15 @@ static enum err find_prices(struct search *search, double *ret_root_usd_h)
         bool is_near = whole - bound <= PRICES_WITHIN * whole || round == PRICE_ROUNDS;
         if (rounding > 0 || is_near)
             rounding++;
-        if (rounding == ROUNDING_ROUNDS || (rounding > 2 && whole - last <= ROUNDING_GAIN * whole))
+        double gain_min = search->is_thorough ? THOROUGH_GAIN : ROUNDING_GAIN;
+        if (rounding == (search->is_thorough ? THOROUGH_ROUNDS : ROUNDING_ROUNDS) ||
+            (rounding > 2 && whole - last <= gain_min * whole))
             return ERR_OK;
         last = whole;
         set_prices(search);
         plan_relax_purge(&search->relax);
+        if (search->is_thorough)
+            plan_relax_separate_empty(&search->relax);
     }
 }
 
@@ -650,13 +657,20 @@ static enum plan_status status_of(const struct search *search)
 static enum err find(struct search *search, struct arena *arena, struct plan_result *ret_result)
 {
     enum err err = find_prices(search, &ret_result->root_usd_h);
+    if (!err)
+        find_first_plan(search);
+    if (!err && isinf(search->best_usd_h) && !is_over(search)) { /* perhaps there is none */
+        search->is_thorough = true;
+        err = find_prices(search, &ret_result->root_usd_h);
+        if (!err)
+            find_first_plan(search);
+    }
     if (err == ERR_VALUE) {
         ret_result->status = PLAN_INFEASIBLE;
         return ERR_OK;
     }
     if (err)
         return err;
-    find_first_plan(search);
     if (isinf(search->best_usd_h)) {
         ret_result->status = status_of(search);
         return ERR_OK;
