@@ -309,31 +309,39 @@ static void run_backwards(void *context, uint32_t count,
         task(argument, i, i % crew->width);
 }
 
+/* Whatever the limit of work interrupts. */
 static void the_same_problem_gives_the_same_plan_with_any_hands(void **state)
 {
     (void)state;
     static struct bed bed;
     static uint32_t counts[SERVICES * COLUMNS];
     struct plan_crew crew = {.width = 3, .run = run_backwards, .context = &crew};
-    struct plan_result first = {0};
+    unsigned planned = 0;
     struct rng rng;
     rng_init(&rng, 8);
-    draw(&bed, &rng);
-    for (unsigned round = 0; round < 3; round++) {
-        struct arena arena;
-        arena_init(&arena, memory, sizeof memory);
-        struct plan_limits limits = {.work = 2 * 1000 * 1000, .crew = round == 2 ? &crew : NULL};
-        struct plan_result result;
-        assert_int_equal(plan_solve(&bed.problem, &lp, &limits, NULL, &arena, &result, NULL),
-                         ERR_OK);
-        assert_non_null(result.answer.counts);
-        if (round == 0) {
-            memcpy(counts, result.answer.counts, sizeof counts);
-            first = result;
+    for (uint64_t work = 20000; work < 2000000; work += 1 + work / 16) {
+        struct plan_result first = {0};
+        draw(&bed, &rng);
+        for (unsigned round = 0; round < 3; round++) {
+            struct arena arena;
+            arena_init(&arena, memory, sizeof memory);
+            struct plan_limits limits = {.work = work, .crew = round == 2 ? &crew : NULL};
+            struct plan_result result;
+            assert_int_equal(plan_solve(&bed.problem, &lp, &limits, NULL, &arena, &result, NULL),
+                             ERR_OK);
+            if (round == 0) {
+                first = result;
+                if (result.answer.counts)
+                    memcpy(counts, result.answer.counts, sizeof counts);
+                planned += result.answer.counts != NULL;
+            }
+            assert_true(result.status == first.status && result.work == first.work &&
+                        result.bound_usd_h == first.bound_usd_h);
+            if (result.answer.counts)
+                assert_memory_equal(counts, result.answer.counts, sizeof counts);
         }
-        assert_memory_equal(counts, result.answer.counts, sizeof counts);
-        assert_true(result.work == first.work && result.bound_usd_h == first.bound_usd_h);
     }
+    assert_in_range(planned, 20, UINT32_MAX);
 }
 
 int main(void)
