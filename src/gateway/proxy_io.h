@@ -32,38 +32,40 @@ struct proxy_tail {
     size_t sent, size;     /* bytes [sent, size) of it are still to go */
 };
 
+/* What a relayed piece touches stands first, in one cache line. */
 struct proxy {
-    struct list link; /* loop->active */
     struct gateway_loop *loop;
     struct http_exchange *exchange;
+    int64_t answer_left; /* of a known length, not yet given to the client; negative: unknown */
+    int64_t last_byte_us;
+    uint64_t chunk_count; /* pieces of the answer that came */
+    unsigned pins;
+    uint32_t last_bytes;          /* of a stream: the last four that came; 0: none */
+    enum gateway_outcome outcome; /* what the attempt will end with, by its status */
+    bool is_gone;                 /* given back when the last pin is off */
+    bool is_local;                /* the gateway answers itself */
+    bool is_streamed;             /* body too large to be held: one attempt */
+    bool is_body_over;            /* streamed: the client has sent everything */
+    bool is_sse;
+    bool is_chunked;   /* the answer to the client */
+    bool is_head_sent; /* the answer's first byte is out */
+    bool is_paused;    /* reading the answer has stopped for a slow client */
+
+    struct list link;                /* loop->active */
     struct http_call *call;          /* NULL: none under way */
     struct gateway_targets *targets; /* of the service; NULL until it is known */
     struct gateway_attempt attempt;
     uint64_t tried; /* bit i: target i was asked */
     unsigned attempt_count;
-    unsigned pins;
-    bool is_gone;      /* given back when the last pin is off */
-    bool is_local;     /* the gateway answers itself */
-    bool is_streamed;  /* body too large to be held: one attempt */
-    bool is_body_over; /* streamed: the client has sent everything */
-    bool is_sse;
-    bool is_chunked;   /* the answer to the client */
-    bool is_head_sent; /* the answer's first byte is out */
-    bool is_paused;    /* reading the answer has stopped for a slow client */
     uint16_t upstream_status;
-    enum gateway_outcome outcome; /* what the attempt will end with, by its status */
     enum gateway_error last_error;
     struct route_choice choice;
     const struct http_head *upstream; /* from on_head until the call is over */
     struct net_timer rest;
     struct buffer *renamed; /* the client's body with the target's name of the model; or NULL */
     struct proxy_tail tail;
-    int64_t answer_left;   /* of a known length, not yet given to the client; negative: unknown */
     int64_t ready_us;      /* the request was read in whole */
     int64_t first_byte_us; /* of the answer */
-    int64_t last_byte_us;
-    uint64_t chunk_count;
-    uint32_t last_bytes; /* of a stream: the last four that came; 0: none */
     uint16_t element_size;
     char element[384]; /* of x-farspan-route, written when the target was chosen */
     void *job;         /* local answers that take time */
@@ -71,6 +73,8 @@ struct proxy {
     void (*on_job_stop)(struct proxy *proxy); /* the gateway drains; NULL: it ends by itself */
     struct gateway_request request;
 };
+
+_Static_assert(offsetof(struct proxy, link) <= 64, "one cache line");
 
 static inline int64_t proxy_now_us(const struct proxy *proxy)
 {

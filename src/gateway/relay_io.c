@@ -500,9 +500,9 @@ static void on_body(struct http_call *call, struct span piece)
     struct proxy *proxy = http_call_user(call);
     if (!proxy)
         return;
-    note_first_byte(proxy);
+    if (proxy->chunk_count++ == 0)
+        note_first_byte(proxy);
     proxy->last_byte_us = proxy_now_us(proxy);
-    proxy->chunk_count++;
     if (proxy->is_sse)
         note_last_bytes(proxy, piece);
     bool is_over = is_last(proxy, piece);

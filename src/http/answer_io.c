@@ -31,17 +31,23 @@ static void put_literal(struct line *line, const char *literal)
     put(line, literal, strlen(literal));
 }
 
-static void put_number(struct line *line, uint64_t value, unsigned base, unsigned width)
+static void put_number(struct line *line, uint64_t value, unsigned width)
 {
-    static const char digits[] = "0123456789abcdef";
     char reversed[20];
     unsigned n = 0;
     do {
-        reversed[n++] = digits[value % base];
-        value /= base;
+        reversed[n++] = (char)('0' + value % 10);
+        value /= 10;
     } while (value > 0 || n < width);
     while (n > 0)
         line->p[line->n++] = reversed[--n];
+}
+
+static void put_hex(struct line *line, uint64_t value)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int shift = (63 - __builtin_clzll(value | 1)) & ~3; shift >= 0; shift -= 4)
+        line->p[line->n++] = digits[value >> shift & 15];
 }
 
 /* Days since 1970 to year, month, day (H. Hinnant, "chrono-compatible low-level date algorithms",
@@ -72,17 +78,17 @@ static void write_date(struct http_server *server, int64_t now_us)
     put_literal(&line, "date: ");
     put(&line, week + 3 * (second / 86400 % 7), 3);
     put_literal(&line, ", ");
-    put_number(&line, day, 10, 2);
+    put_number(&line, day, 2);
     put_literal(&line, " ");
     put(&line, months + 3 * (month - 1), 3);
     put_literal(&line, " ");
-    put_number(&line, year, 10, 4);
+    put_number(&line, year, 4);
     put_literal(&line, " ");
-    put_number(&line, of_day / 3600, 10, 2);
+    put_number(&line, of_day / 3600, 2);
     put_literal(&line, ":");
-    put_number(&line, of_day / 60 % 60, 10, 2);
+    put_number(&line, of_day / 60 % 60, 2);
     put_literal(&line, ":");
-    put_number(&line, of_day % 60, 10, 2);
+    put_number(&line, of_day % 60, 2);
     put_literal(&line, " GMT\r\n");
     CHECK(line.n == DATE_LINE_SIZE);
     server->date_until_us = now_us + 1000 * 1000 - wall_us % (1000 * 1000);
@@ -94,7 +100,7 @@ static void put_prefix(struct line *line, struct http_server *server, unsigned s
         put_literal(line, "HTTP/1.1 200 OK\r\n");
     } else {
         put_literal(line, "HTTP/1.1 ");
-        put_number(line, status, 10, 3);
+        put_number(line, status, 3);
         put_literal(line, " ");
         put_literal(line, http_status_text(status));
         put_literal(line, "\r\n");
@@ -111,7 +117,7 @@ static void put_suffix(struct line *line, const struct exchange *exchange, int64
     bool has_no_length = status < 200 || status == 204 || (status == 304 && length <= 0);
     if (length >= 0 && !has_no_length) {
         put_literal(line, "content-length: ");
-        put_number(line, (uint64_t)length, 10, 1);
+        put_number(line, (uint64_t)length, 1);
         put_literal(line, "\r\n");
     } else if (!has_no_length && exchange->head.minor_version > 0) {
         put_literal(line, "transfer-encoding: chunked\r\n");
@@ -249,7 +255,7 @@ static int put_body(struct exchange *exchange, struct span body, struct line *li
         exchange->has_ended = exchange->answer_left == 0;
     }
     if (exchange->framing == ANSWER_CHUNKED) {
-        put_number(line, body.n, 16, 1);
+        put_hex(line, body.n);
         put_literal(line, "\r\n");
     }
     parts[count++] = (struct iovec){(void *)(uintptr_t)body.p, body.n};
@@ -405,7 +411,7 @@ void answer_refuse(struct server_conn *conn, unsigned status, const char *reason
     put_prefix(&prefix, server, status);
     put_literal(&suffix, "content-type: application/json\r\nconnection: close\r\n"
                          "content-length: ");
-    put_number(&suffix, body.n, 10, 1);
+    put_number(&suffix, body.n, 1);
     put_literal(&suffix, "\r\n\r\n");
     struct iovec parts[3] = {{prefix.p, prefix.n}, {suffix.p, suffix.n}, {body.p, body.n}};
     size_t sent;

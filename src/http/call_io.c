@@ -521,6 +521,7 @@ static struct http_call *new_call(struct http_origin *origin, const struct http_
     CHECK(request->body_length == HTTP_LENGTH_CHUNKED ||
           request->body_length >= (int64_t)request->body.n);
     CHECK(request->body_length >= 0 || request->body.n == 0);
+    CHECK(request->stall_timeout_us >= 0 && request->stall_timeout_us <= UINT32_MAX);
     struct http_call *call = client->is_closing ? NULL : os_pool_take(&client->call_pool);
     if (!call)
         return NULL;
@@ -542,7 +543,7 @@ static struct http_call *new_call(struct http_origin *origin, const struct http_
     call->is_head_method = request->is_head_method;
     call->connect_timeout_us =
         request->connect_timeout_us > 0 ? request->connect_timeout_us : CLIENT_CONNECT_US;
-    call->stall_timeout_us = request->stall_timeout_us;
+    call->stall_timeout_us = (uint32_t)request->stall_timeout_us;
     call->end_due_us = WHEEL_NEVER;
     call->first_byte_due_us = request->first_byte_timeout_us > 0
                                   ? now_us(call) + request->first_byte_timeout_us

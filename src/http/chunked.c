@@ -125,6 +125,29 @@ static enum state take(struct http_chunked *chunked, uint8_t c)
     }
 }
 
+static bool is_line_end(struct span bytes, size_t at)
+{
+    return at + 1 < bytes.n && bytes.p[at] == '\r' && bytes.p[at + 1] == '\n';
+}
+
+/* "5f CR LF" in one go where it is whole and plain, as nearly all are: the bytes of it, or 0. */
+static size_t take_plain_size(struct http_chunked *chunked, struct span bytes)
+{
+    enum { PLAIN_DIGITS_MAX = 6 };
+    uint64_t size = 0;
+    size_t i = 0;
+    for (int digit; i < PLAIN_DIGITS_MAX && i < bytes.n; i++) {
+        if ((digit = hex_digit((uint8_t)bytes.p[i])) < 0)
+            break;
+        size = size << 4 | (uint64_t)digit;
+    }
+    if (size == 0 || !is_line_end(bytes, i))
+        return 0;
+    chunked->left = size;
+    chunked->state = DATA;
+    return i + 2;
+}
+
 void http_chunked_init(struct http_chunked *chunked)
 {
     *chunked = (struct http_chunked){.state = SIZE};
@@ -133,7 +156,8 @@ void http_chunked_init(struct http_chunked *chunked)
 enum err http_chunked_next(struct http_chunked *chunked, struct span bytes, size_t *ret_used,
                            struct span *ret_data, bool *ret_chunk_ended)
 {
-    size_t i = 0;
+    bool is_at_size = chunked->state == SIZE && chunked->digits == 0;
+    size_t i = is_at_size ? take_plain_size(chunked, bytes) : 0;
     while (i < bytes.n && chunked->state != DATA && chunked->state < DONE)
         chunked->state = (uint8_t)take(chunked, (uint8_t)bytes.p[i++]);
     if (chunked->state == REFUSED)
@@ -143,12 +167,17 @@ enum err http_chunked_next(struct http_chunked *chunked, struct span bytes, size
     bool has_chunk_ended = false;
     if (chunked->state == DATA && i < bytes.n) {
         data.n = bytes.n - i < chunked->left ? bytes.n - i : (size_t)chunked->left;
+        i += data.n;
         chunked->left -= data.n;
         has_chunk_ended = chunked->left == 0;
         if (has_chunk_ended)
             chunked->state = DATA_CR;
     }
-    *ret_used = i + data.n;
+    if (has_chunk_ended && is_line_end(bytes, i)) {
+        chunked->state = SIZE;
+        i += 2;
+    }
+    *ret_used = i;
     *ret_data = data;
     *ret_chunk_ended = has_chunk_ended;
     return chunked->state == DONE ? ERR_CLOSED : ERR_OK;

@@ -44,8 +44,8 @@ enum {
 struct client_conn {
     struct net_conn net;
     struct http_call *call; /* NULL: idle */
-    struct http_origin *origin;
     bool is_readable, is_idle;
+    struct http_origin *origin;
     struct list link; /* of the origin: idle or busy */
     struct wheel_entry entry;
 };
@@ -70,24 +70,27 @@ struct http_origin {
     char text[];
 };
 
-/* What each read touches stands first. */
+/* What each read touches stands first, in two cache lines. */
 struct http_call {
     struct http_client *client;
     struct client_conn *conn;
     const struct http_call_handler *handler;
     void *user;
-    struct http_chunked chunked;
-    int64_t answer_length; /* the head's body_length */
-    uint64_t answer_left;
     uint8_t phase, depth, reads_left, dial_count, interim_count;
     bool is_head_method, is_streamed, has_send_end, wants_writable;
     bool is_reused; /* on a kept connection; after a retry false */
     bool has_head, is_paused, must_run, is_over, is_write_broken;
-    enum err queued_err;  /* != ERR_OK: the call fails with it when its turn comes */
-    uint16_t pieces_left; /* of this run */
-    int64_t read_us, stall_timeout_us;
+    uint16_t pieces_left;      /* of this run */
+    uint32_t stall_timeout_us; /* 0: none */
+    struct buffer *rest;       /* bytes that a pause left unseen: [rest_start, rest_end) */
+
+    struct http_chunked chunked;
+    int64_t answer_length; /* the head's body_length */
+    int64_t read_us, end_due_us;
     struct wheel_entry entry;
-    struct buffer *rest; /* bytes that a pause left unseen: [rest_start, rest_end) */
+
+    uint64_t answer_left;
+    enum err queued_err; /* != ERR_OK: the call fails with it when its turn comes */
     struct buffer *request_head;
     struct buffer *in; /* the answer's head and what came with it */
     uint32_t in_end, scanned, rest_start, rest_end;
@@ -97,7 +100,7 @@ struct http_call {
     struct list link;       /* of the client */
     struct list wait_link;  /* of the origin: waiting for its name */
     struct list queue_link; /* of the client: runs in the next round */
-    int64_t connect_timeout_us, connect_due_us, first_byte_due_us, end_due_us;
+    int64_t connect_timeout_us, connect_due_us, first_byte_due_us;
     struct span body;
     int64_t body_length;
     size_t sent;          /* of head and body */
@@ -105,6 +108,9 @@ struct http_call {
     struct out_queue out; /* streamed pieces that the socket did not take */
     struct http_head head;
 };
+
+_Static_assert(offsetof(struct http_call, answer_left) <= 128 + sizeof(struct list *),
+               "all but the last link of the deadline");
 
 struct http_client {
     struct net_loop *loop;

@@ -46,7 +46,7 @@ struct http_request {
     bool is_head_method;
     int64_t connect_timeout_us;    /* relative; 0: 5 s */
     int64_t first_byte_timeout_us; /* relative, from http_call; 0: none */
-    int64_t stall_timeout_us;      /* between two reads of the answer; 0: none */
+    int64_t stall_timeout_us;      /* between two reads of the answer, < 2^32; 0: none */
     const struct http_call_handler *handler;
     void *user;
 };

@@ -67,12 +67,12 @@ enum answer_framing { ANSWER_NO_BODY, ANSWER_LENGTH, ANSWER_CHUNKED, ANSWER_UNTI
 struct server_conn {
     struct net_conn net;
     struct exchange *exchange; /* BODY, ANSWER */
-    struct http_server *server;
     uint8_t state, depth, reads_left;
     bool is_readable; /* the socket may have bytes */
     bool must_run;    /* there is work that no event will announce */
     bool is_queued;
-    bool is_big;       /* its last request did not fit BUFFER_FIRST */
+    bool is_big; /* its last request did not fit BUFFER_FIRST */
+    struct http_server *server;
     struct buffer *in; /* bytes [in_start, in_end) were read and not looked at */
     uint32_t in_start, in_end;
     struct wheel_entry entry;
@@ -85,13 +85,17 @@ struct server_conn {
     struct net_address peer;
 };
 
-/* An exchange as the server sees it: the handler's part comes first. */
+/* An exchange as the server sees it. What a piece of the answer touches lies in one cache line,
+ * from <out.waiting> to <shared.status>. */
 struct exchange {
-    struct http_exchange shared;
-    struct server_conn *conn; /* NULL: over */
-    struct out_queue out;
+    struct buffer *head_buffer;
+    struct buffer *body_buffer; /* held: the body is [body_offset, body_offset + held_size) */
+    uint32_t body_offset, held_size, hold_limit;
+    uint64_t body_left;   /* with Content-Length */
     uint64_t answer_left; /* ANSWER_LENGTH */
-    int64_t progress_us;  /* when the socket last took answer bytes */
+    struct out_queue out;
+    struct server_conn *conn; /* NULL: over */
+    int64_t progress_us;      /* when the socket last took answer bytes */
     uint8_t framing;
     bool is_held, is_paused, is_body_done, may_want_continue;
     bool has_ended;  /* the handler has given everything */
@@ -99,15 +103,16 @@ struct exchange {
     bool is_broken;  /* closes without the last chunk */
     bool closes;     /* the connection ends with this answer */
     bool was_over;   /* on_drained is due */
-    struct buffer *head_buffer;
-    struct buffer *body_buffer; /* held: the body is [body_offset, body_offset + held_size) */
-    uint32_t body_offset, held_size, hold_limit;
-    uint64_t body_left; /* with Content-Length */
+    struct http_exchange shared;
     struct http_chunked chunked;
     int64_t body_began_us, paused_at_us;
     int64_t check_us; /* BODY: when its rate is looked at next */
     struct http_head head;
 };
+
+_Static_assert(offsetof(struct exchange, out.waiting) / 64 ==
+                   offsetof(struct exchange, shared.status) / 64,
+               "one cache line");
 
 struct http_server {
     struct net_loop *loop;

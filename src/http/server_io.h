@@ -67,13 +67,13 @@ struct http_server_rules {
 
 /* What the server knows of one request; <head> lives until on_gone. */
 struct http_exchange {
+    uint64_t bytes_out;
+    uint16_t status; /* answered with; 0: not yet */
     struct http_head *head;
     void *user; /* the handler's */
     struct http_server *server;
-    uint64_t bytes_out;
     uint64_t body_bytes; /* taken so far, decoded */
     int64_t began_us;    /* when the head was whole */
-    uint16_t status;     /* answered with; 0: not yet */
     struct net_address peer;
 };
 

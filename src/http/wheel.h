@@ -26,9 +26,9 @@ enum { WHEEL_TICK_US = 1 << 14, WHEEL_SLOTS = 1024 };
 #define WHEEL_NEVER INT64_MAX
 
 struct wheel_entry {
-    struct list link;
     int64_t due_us; /* WHEEL_NEVER: none */
     int64_t at_us;  /* when its slot is looked at; WHEEL_NEVER: in <never> */
+    struct list link;
 };
 
 struct wheel {

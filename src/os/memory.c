@@ -22,7 +22,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, size) ((void)(p), (void)(size))
 #endif
 
-enum { ALIGNMENT = 16, SLAB_SIZE = 64 * 1024, SLAB_COUNT_MIN = 4 };
+enum { ALIGNMENT = 64, /* a cache line */ SLAB_SIZE = 64 * 1024, SLAB_COUNT_MIN = 4 };
 
 struct slab {
     struct slab *next;
@@ -89,7 +89,8 @@ static void grow(struct os_pool *pool)
         count = SLAB_COUNT_MIN;
     if (count > pool->count_max - pool->count)
         count = pool->count_max - pool->count;
-    struct slab *slab = count ? os_alloc(sizeof *slab + count * pool->size) : NULL;
+    struct slab *slab =
+        count ? os_alloc_aligned(ALIGNMENT, sizeof *slab + count * pool->size) : NULL;
     if (!slab)
         return;
     slab->next = pool->slabs;

@@ -17,8 +17,8 @@ static inline void os_free_at(void *pointer)
 }
 #define OS_FREED __attribute__((cleanup(os_free_at)))
 
-/* A pool of blocks of one size, grown by slabs up to <count_max>, never shrunk; owned by one
- * thread. */
+/* A pool of blocks of one size, each from the start of a cache line, grown by slabs up to
+ * <count_max>, never shrunk; owned by one thread. */
 struct os_pool {
     size_t size;
     size_t count, count_max; /* made so far; bound */
