@@ -158,6 +158,7 @@ static enum gateway_error send_call(struct proxy *proxy)
     proxy->call = http_call(loop->origins[target->origin], &request);
     if (!proxy->call)
         return GATEWAY_ERROR_NO_TARGET;
+    http_call_relays(proxy->call, proxy->exchange);
     if (!send_tail(proxy))
         http_exchange_pause(proxy->exchange);
     return GATEWAY_FINE;

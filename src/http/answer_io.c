@@ -5,9 +5,9 @@
 #include "os/clock.h"
 
 enum {
-    PREFIX_SIZE = 128, /* status line, date */
-    SUFFIX_SIZE = 128, /* framing, connection, blank line, first chunk's size */
-    CHUNK_LINE_SIZE = 20,
+    PREFIX_SIZE = 128,       /* status line, date */
+    SUFFIX_SIZE = 128,       /* framing, connection, blank line, first chunk's size */
+    CHUNK_LINE_SIZE = 20,    /* and the CR LF behind the chunk */
     SMALL_PIECE_SIZE = 1024, /* copied to be sent in one part */
     REFUSAL_SIZE = 1024,
     /* A handler that goes on in spite of http_answer_is_full() is cut here. */
@@ -289,6 +289,14 @@ void http_answer(struct http_exchange *shared, unsigned status, struct span head
     conn_leave(conn);
 }
 
+static void put_chunk(struct line *line, struct span piece)
+{
+    put_hex(line, piece.n);
+    put_literal(line, "\r\n");
+    put(line, piece.p, piece.n);
+    put_literal(line, "\r\n");
+}
+
 void http_answer_body(struct http_exchange *shared, struct span piece)
 {
     struct exchange *exchange = exchange_of(shared);
@@ -301,12 +309,13 @@ void http_answer_body(struct http_exchange *shared, struct span piece)
     char line_bytes[CHUNK_LINE_SIZE + SMALL_PIECE_SIZE];
     struct line line = {line_bytes, 0};
     struct iovec parts[3];
-    int count = 1 + put_body(exchange, piece, &line, parts + 1);
-    if (piece.n <= SMALL_PIECE_SIZE - 2) {
+    int count;
+    if (exchange->framing == ANSWER_CHUNKED && piece.n <= SMALL_PIECE_SIZE) {
         /* one part is cheaper for the kernel than three, and the copy costs next to nothing */
-        for (int i = 1; i < count; i++)
-            put(&line, parts[i].iov_base, parts[i].iov_len);
+        put_chunk(&line, piece);
         count = 1;
+    } else {
+        count = 1 + put_body(exchange, piece, &line, parts + 1);
     }
     parts[0] = (struct iovec){line.p, line.n};
     int skip = line.n > 0 ? 0 : 1;

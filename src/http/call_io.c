@@ -1,4 +1,5 @@
 #include "http/client_conn_io.h"
+#include "http/server_conn_io.h"
 
 #include <string.h>
 
@@ -46,12 +47,6 @@ static void free_call(struct http_call *call)
     os_pool_give(&client->call_pool, call);
 }
 
-void call_enter(struct http_call *call)
-{
-    CHECK(call->depth < 8);
-    call->depth++;
-}
-
 void call_leave(struct http_call *call)
 {
     CHECK(call->depth > 0);
@@ -63,8 +58,8 @@ void call_leave(struct http_call *call)
     }
     if (call->must_run)
         queue(call);
-    wheel_put(&call->client->call_wheel, &call->entry, due_us(call));
-    client_arm_timer(call->client);
+    if (wheel_put(&call->client->call_wheel, &call->entry, due_us(call)) || call->must_run)
+        client_arm_timer(call->client);
 }
 
 static void lose_conn(struct http_call *call)
@@ -396,6 +391,16 @@ static bool take_read_error(struct http_call *call, enum err err)
     return false;
 }
 
+/* With hundreds of streams what the next piece touches has left the cache; the system call that
+ * reads the piece takes longer than the memory to bring it back. */
+static void fetch_ahead(const struct http_call *call)
+{
+    __builtin_prefetch(call->user);
+    __builtin_prefetch(call->ahead[0]);
+    __builtin_prefetch(call->ahead[1]);
+    __builtin_prefetch(call->ahead[2]);
+}
+
 /* One read. False: nothing more to do. */
 static bool receive(struct http_call *call)
 {
@@ -410,6 +415,7 @@ static bool receive(struct http_call *call)
         p = call->in->data + call->in_end;
         room = call->in->size - call->in_end;
     }
+    fetch_ahead(call);
     enum err err = net_conn_read(&conn->net, p, room, &n);
     if (err != ERR_OK)
         return take_read_error(call, err);
@@ -583,6 +589,14 @@ struct http_call *http_call(struct http_origin *origin, const struct http_reques
 const char *http_call_refusal(const struct http_call *call)
 {
     return call->refusal;
+}
+
+void http_call_relays(struct http_call *call, const struct http_exchange *shared)
+{
+    const struct exchange *exchange = exchange_of(shared);
+    call->ahead[0] = &exchange->out.waiting;
+    call->ahead[1] = exchange->conn;
+    call->ahead[2] = &exchange->conn->entry;
 }
 
 void *http_call_user(const struct http_call *call)

@@ -70,7 +70,7 @@ struct http_origin {
     char text[];
 };
 
-/* What each read touches stands first, in two cache lines. */
+/* What each read touches stands first, in two cache lines; <ahead> is asked for as it begins. */
 struct http_call {
     struct http_client *client;
     struct client_conn *conn;
@@ -88,6 +88,7 @@ struct http_call {
     int64_t answer_length; /* the head's body_length */
     int64_t read_us, end_due_us;
     struct wheel_entry entry;
+    const void *ahead[3]; /* what a relayed piece touches beside <user>; NULL: nothing */
 
     uint64_t answer_left;
     enum err queued_err; /* != ERR_OK: the call fails with it when its turn comes */
@@ -109,8 +110,8 @@ struct http_call {
     struct http_head head;
 };
 
-_Static_assert(offsetof(struct http_call, answer_left) <= 128 + sizeof(struct list *),
-               "all but the last link of the deadline");
+_Static_assert(offsetof(struct http_call, ahead) <= 128 + sizeof(struct list *),
+               "two cache lines, and the last link of the deadline");
 
 struct http_client {
     struct net_loop *loop;
@@ -136,7 +137,11 @@ void origin_drop(struct client_conn *conn); /* closes and frees it */
 void origin_end(struct http_origin *origin);
 
 /* call_io.c */
-void call_enter(struct http_call *call);
+static inline void call_enter(struct http_call *call)
+{
+    CHECK(call->depth < 8);
+    call->depth++;
+}
 void call_leave(struct http_call *call);
 void call_run(struct http_call *call, unsigned events); /* between enter and leave */
 void call_fail(struct http_call *call, enum err err);   /* on_error */

@@ -22,6 +22,7 @@
 struct http_client;
 struct http_origin;
 struct http_call;
+struct http_exchange;
 
 /* How far a failed call had come: decides whether a retry is allowed. */
 enum http_phase { HTTP_PHASE_CONNECT, HTTP_PHASE_SENT, HTTP_PHASE_ANSWER };
@@ -73,6 +74,9 @@ struct http_call *http_call(struct http_origin *origin, const struct http_reques
 /* In on_error: why the server's certificate was not taken; NULL: that was not it. */
 const char *http_call_refusal(const struct http_call *call);
 void *http_call_user(const struct http_call *call);
+/* The answer goes on to <exchange>: what a piece of it touches there, and <user>, comes into the
+ * processor's cache while the piece is read from the socket. A hint, nothing more. */
+void http_call_relays(struct http_call *call, const struct http_exchange *exchange);
 void http_call_set_user(struct http_call *call, void *user);
 /* The answer, once begun, fails with TIMEOUT when it is not whole at <due_us>. */
 void http_call_end_by(struct http_call *call, int64_t due_us);

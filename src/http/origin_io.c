@@ -211,6 +211,8 @@ static void on_event(struct net_conn *net, unsigned events)
         conn->is_readable = true;
     struct http_call *call = conn->call;
     if (call) {
+        __builtin_prefetch(&call->chunked);
+        __builtin_prefetch(&call->ahead);
         call_enter(call);
         call_run(call, events);
         call_leave(call);

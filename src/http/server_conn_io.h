@@ -140,7 +140,11 @@ static inline struct exchange *exchange_of(const struct http_exchange *shared)
 }
 
 /* server_io.c */
-void conn_enter(struct server_conn *conn);
+static inline void conn_enter(struct server_conn *conn)
+{
+    CHECK(conn->depth < 8);
+    conn->depth++;
+}
 void conn_leave(struct server_conn *conn);
 void conn_move(struct server_conn *conn, enum conn_state to);
 void conn_run(struct server_conn *conn);                    /* between enter and leave */

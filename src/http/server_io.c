@@ -87,12 +87,6 @@ static void drop_empty_buffer(struct server_conn *conn)
     }
 }
 
-void conn_enter(struct server_conn *conn)
-{
-    CHECK(conn->depth < 8);
-    conn->depth++;
-}
-
 void conn_leave(struct server_conn *conn)
 {
     CHECK(conn->depth > 0);
@@ -106,8 +100,8 @@ void conn_leave(struct server_conn *conn)
     drop_empty_buffer(conn);
     if (conn->must_run && !conn->is_queued)
         queue_conn(conn);
-    wheel_put(&conn->server->wheel, &conn->entry, due_us(conn));
-    arm_timer(conn->server);
+    if (wheel_put(&conn->server->wheel, &conn->entry, due_us(conn)) || conn->is_queued)
+        arm_timer(conn->server);
 }
 
 /* An end after the request is a client that gave up. Within a body whose reading is paused, a break

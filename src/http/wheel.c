@@ -52,15 +52,10 @@ void wheel_entry_init(struct wheel_entry *entry)
     entry->due_us = entry->at_us = WHEEL_NEVER;
 }
 
-void wheel_put(struct wheel *wheel, struct wheel_entry *entry, int64_t due_us)
+void wheel_link(struct wheel *wheel, struct wheel_entry *entry)
 {
-    CHECK(due_us >= 0);
-    entry->due_us = due_us;
-    if (!list_is_empty(&entry->link)) {
-        if (entry->at_us <= due_us)
-            return;
-        list_remove(&entry->link);
-    }
+    CHECK(entry->due_us >= 0);
+    list_remove(&entry->link);
     link_entry(wheel, entry);
 }
 

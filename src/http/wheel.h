@@ -45,9 +45,20 @@ void wheel_init(struct wheel *wheel, int64_t now_us);
 /* An entry that is in no wheel. */
 void wheel_entry_init(struct wheel_entry *entry);
 
-/* Gives <entry> the deadline <due_us> (WHEEL_NEVER: none), in the wheel or new in it. Writes one
- * word when the deadline moves later. */
-void wheel_put(struct wheel *wheel, struct wheel_entry *entry, int64_t due_us);
+/* For wheel_put(): into the slot of its deadline. */
+void wheel_link(struct wheel *wheel, struct wheel_entry *entry);
+
+/* Gives <entry> the deadline <due_us> (>= 0; WHEEL_NEVER: none), in the wheel or new in it. Writes
+ * one word when the deadline moves later. true: wheel_next_us() may have come closer. */
+static inline bool wheel_put(struct wheel *wheel, struct wheel_entry *entry, int64_t due_us)
+{
+    entry->due_us = due_us;
+    if (entry->at_us <= due_us && !list_is_empty(&entry->link))
+        return false;
+    wheel_link(wheel, entry);
+    return true;
+}
+
 void wheel_remove(struct wheel_entry *entry); /* twice is fine */
 
 /* When to call wheel_take_due() next: WHEEL_NEVER without any deadline. */

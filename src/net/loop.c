@@ -280,8 +280,11 @@ void net_loop_run_once(struct net_loop *loop, int64_t wait_max_us)
     int count = wait_events(loop, events, wait_us(loop, wait_max_us));
     CHECK(count >= 0 || errno == EINTR);
     loop->now_us = os_now_us();
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
+        if (i + 1 < count) /* it comes while this one is handled */
+            __builtin_prefetch(loop->seats[(uint32_t)events[i + 1].data.u64].watch);
         dispatch(loop, &events[i]);
+    }
     struct net_timer *timer;
     while ((timer = timers_take_due(&loop->timers, loop->now_us)))
         timer->on_due(timer);
