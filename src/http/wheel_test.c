@@ -81,14 +81,14 @@ static void a_deadline_that_moves_later_is_not_moved_in_the_wheel(void **state)
     struct wheel_entry entry;
     wheel_init(&wheel, 0);
     wheel_entry_init(&entry);
-    wheel_put(&wheel, &entry, 1000 * 1000);
+    assert_true(wheel_put(&wheel, &entry, 1000 * 1000));
     const struct list *slot = entry.link.next;
-    wheel_put(&wheel, &entry, 2000 * 1000);
+    assert_false(wheel_put(&wheel, &entry, 2000 * 1000));
     assert_ptr_equal(entry.link.next, slot);
     assert_null(wheel_take_due(&wheel, 1900 * 1000));
     assert_ptr_equal(wheel_take_due(&wheel, 2100 * 1000), &entry);
-    wheel_put(&wheel, &entry, 9000 * 1000);
-    wheel_put(&wheel, &entry, 3000 * 1000); /* earlier: it must move */
+    assert_true(wheel_put(&wheel, &entry, 9000 * 1000));
+    assert_true(wheel_put(&wheel, &entry, 3000 * 1000)); /* earlier: it must move */
     assert_ptr_equal(wheel_take_due(&wheel, 3100 * 1000), &entry);
 }
 
