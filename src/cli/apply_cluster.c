@@ -374,8 +374,11 @@ static int take_up(struct apply *apply)
     if (!cluster_run_path(run, "apply.json", path))
         return 1;
     enum err err = cluster_note_read(path, &run->note, &why);
-    if (err == ERR_NOT_FOUND)
+    if (err == ERR_NOT_FOUND) {
+        if (!apply->wish->is_dry)
+            cluster_run_forget(run);
         return OPTIONS_RUN;
+    }
     if (err)
         return fail("what the last apply left cannot be read", why.n ? message : err_text(err));
     if (!cluster_run_load(run))

@@ -403,7 +403,7 @@ static enum err keep(void *context, struct text *why)
 }
 
 /* The note goes first: as long as it is there, the plan it speaks of must be too. */
-static void forget(struct cluster_run *run)
+void cluster_run_forget(struct cluster_run *run)
 {
     static const char *const names[] = {"apply.json", "plan.next.json"};
     char path[LIMIT_PATH];
@@ -426,6 +426,6 @@ enum apply_end cluster_run_walk(struct cluster_run *run)
                               .perform = perform};
     enum apply_end end = apply_walk(&walk);
     if (end == APPLY_APPLIED || end == APPLY_UNDONE)
-        forget(run);
+        cluster_run_forget(run);
     return end;
 }

@@ -106,8 +106,11 @@ static int take_up(struct apply *apply)
     const char *state = apply->world.state.path;
     text_init(&why, message, sizeof message);
     enum err err = journal_read(state, &apply->world.room, apply->now.file, &apply->journal, &why);
-    if (err == ERR_NOT_FOUND)
+    if (err == ERR_NOT_FOUND) {
+        if (!apply->wish.is_dry)
+            apply_forget(&apply->world);
         return OPTIONS_RUN;
+    }
     if (err == ERR_STALE) {
         fprintf(stderr, "farspan: what an apply to another farspan.yaml left is forgotten\n");
         return OPTIONS_RUN;

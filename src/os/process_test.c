@@ -131,14 +131,14 @@ static void the_child_starts_with_no_signal_blocked_or_ignored(void **state)
     const int signals[] = {SIGTERM, SIGUSR1};
     int fd;
     assert_int_equal(os_signals_open(signals, 2, &fd), ERR_OK);
-    /* Signals 32 and 33 are libc's own: it lets nobody touch them, and make leaves them ignored. */
+    /* Signals 32 and 33 are libc's own: it lets nobody touch them, and make leaves them ignored
+     * (ThreadSanitizer one of the two). */
     void (*before)(int) = signal(SIGINT, SIG_IGN); /* as a shell leaves it for a job behind '&' */
-    assert_int_equal(
-        run("while read name mask; do case $name in SigBlk:|SigIgn:)\n"
-            "case $mask in 0000000000000000|0000000180000000) ;; *) exit 1;; esac;; esac; "
-            "done < /proc/$$/status",
-            NULL, 0),
-        0);
+    assert_int_equal(run("while read name mask; do case $name in SigBlk:|SigIgn:)\n"
+                         "case $mask in 0000000[01][08]0000000) ;; *) exit 1;; esac;; esac; "
+                         "done < /proc/$$/status",
+                         NULL, 0),
+                     0);
     signal(SIGINT, before);
     assert_int_equal(os_signals_next(fd), 0);
     assert_int_equal(raise(SIGUSR1), 0);
