@@ -376,7 +376,7 @@ static int take_up(struct apply *apply)
     enum err err = cluster_note_read(path, &run->note, &why);
     if (err == ERR_NOT_FOUND) {
         if (!apply->wish->is_dry)
-            cluster_run_forget(run);
+            apply_forget(run->folder);
         return OPTIONS_RUN;
     }
     if (err)

@@ -366,21 +366,6 @@ static enum apply_outcome perform(void *context, struct rollout_action action, s
     return outcome;
 }
 
-/* Nothing is left to take up. The journal goes first: as long as it is there, the plan it speaks of
- * must be too, and the next apply does the last action again. */
-void apply_forget(const struct world_client *world)
-{
-    static const char *const files[] = {"apply.json", "plan.next.json"};
-    char path[STATE_PATH_MAX];
-    for (size_t i = 0; i < COUNT_OF(files); i++) {
-        if (!state_file_path(world->state.path, files[i], path) || !os_file_exists(path) ||
-            !os_file_remove(path))
-            continue;
-        fprintf(stderr, "farspan: %s could not be removed\n", path);
-        return;
-    }
-}
-
 static enum err keep(void *context, struct text *why)
 {
     const struct apply_run *run = context;
@@ -403,6 +388,6 @@ enum apply_end apply_run(struct apply_run *run)
                 "world runs again, farspan apply takes this up\n",
                 (long long)run->world->pid);
     if (end == APPLY_APPLIED || end == APPLY_UNDONE)
-        apply_forget(run->world);
+        apply_forget(run->world->state.path);
     return end;
 }

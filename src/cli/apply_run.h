@@ -16,9 +16,6 @@ struct apply_run {
 
 enum apply_end apply_run(struct apply_run *run);
 
-/* Nothing is left to take up: the journal and its plan go, as far as they are there. */
-void apply_forget(const struct world_client *world);
-
 /* The roster of the running world. False after a sentence on standard error. */
 bool apply_read_roster(struct world_client *world, struct roster *ret_roster);
 

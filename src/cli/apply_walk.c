@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/limits.h"
+#include "os/file.h"
 #include "os/process.h"
 
 void apply_say(struct apply_voice voice, const char *event, const char *name, unsigned wave,
@@ -114,4 +116,20 @@ enum apply_end apply_walk(struct apply_walk *walk)
     enum apply_end end = walk_on(walk);
     speak_when_broken_off(false);
     return end;
+}
+
+/* The note goes first: as long as it is there, the plan must be too, and the next apply does the
+ * last action again. */
+void apply_forget(const char *folder)
+{
+    static const char *const names[] = {"apply.json", "plan.next.json"};
+    char path[LIMIT_PATH + 32];
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        int n = snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        CHECK(n > 0 && (size_t)n < sizeof path); /* a folder has less than LIMIT_PATH */
+        if (!os_file_exists(path) || !os_file_remove(path))
+            continue;
+        fprintf(stderr, "farspan apply: %s could not be removed\n", path);
+        return;
+    }
 }

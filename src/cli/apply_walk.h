@@ -48,6 +48,11 @@ struct apply_walk {
  * why. */
 enum apply_end apply_walk(struct apply_walk *walk);
 
+/* Nothing is left to take up: apply.json, the note, and plan.next.json, the plan that it speaks of,
+ * go from <folder> as far as they are there. What stays is named on standard error and goes with
+ * the next apply. */
+void apply_forget(const char *folder);
+
 /* On standard output: "start aws:us-east-1+1", or {"event",NOUN,"wave","detail"}. <name> and
  * <detail> may be NULL. */
 void apply_say(struct apply_voice voice, const char *event, const char *name, unsigned wave,

@@ -402,20 +402,6 @@ static enum err keep(void *context, struct text *why)
     return cluster_note_write(path, &run->note, why);
 }
 
-/* The note goes first: as long as it is there, the plan it speaks of must be too. */
-void cluster_run_forget(struct cluster_run *run)
-{
-    static const char *const names[] = {"apply.json", "plan.next.json"};
-    char path[LIMIT_PATH];
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
-        if (!cluster_run_path(run, names[i], path) || !os_file_exists(path) ||
-            !os_file_remove(path))
-            continue;
-        fail(path, "it could not be removed");
-        return;
-    }
-}
-
 enum apply_end cluster_run_walk(struct cluster_run *run)
 {
     struct apply_walk walk = {.rollout = &run->note.rollout,
@@ -426,6 +412,6 @@ enum apply_end cluster_run_walk(struct cluster_run *run)
                               .perform = perform};
     enum apply_end end = apply_walk(&walk);
     if (end == APPLY_APPLIED || end == APPLY_UNDONE)
-        cluster_run_forget(run);
+        apply_forget(run->folder);
     return end;
 }

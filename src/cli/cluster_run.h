@@ -40,7 +40,4 @@ bool cluster_run_leftovers(struct cluster_run *run, const struct cluster_context
 /* Walks note.rollout to its end; forgets the note when it is over. */
 enum apply_end cluster_run_walk(struct cluster_run *run);
 
-/* Nothing is left to take up: the note and its plan go, as far as they are there. */
-void cluster_run_forget(struct cluster_run *run);
-
 #endif

@@ -108,7 +108,7 @@ static int take_up(struct apply *apply)
     enum err err = journal_read(state, &apply->world.room, apply->now.file, &apply->journal, &why);
     if (err == ERR_NOT_FOUND) {
         if (!apply->wish.is_dry)
-            apply_forget(&apply->world);
+            apply_forget(state);
         return OPTIONS_RUN;
     }
     if (err == ERR_STALE) {
