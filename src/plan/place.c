@@ -87,11 +87,12 @@ bool plan_place_init(struct plan_place *place, const struct plan_problem *proble
     return true;
 }
 
-static void set_cost(struct plan_place *place, uint32_t column, double cost)
+void plan_place_charge(struct plan_place *place, uint32_t column, double cost_usd_h)
 {
     uint32_t service = place->problem->nodes[place->problem->columns[column].node].service;
-    place->services[service].cost_usd_h += place->counts[column] * (cost - place->costs[column]);
-    place->costs[column] = cost;
+    place->services[service].cost_usd_h +=
+        place->counts[column] * (cost_usd_h - place->costs[column]);
+    place->costs[column] = cost_usd_h;
 }
 
 void plan_place_price(struct plan_place *place, const double *prices)
@@ -101,17 +102,25 @@ void plan_place_price(struct plan_place *place, const double *prices)
         double cost = problem->columns[c].cost_usd_h;
         for (uint32_t i = place->row_firsts[c]; prices && i < place->row_firsts[c + 1]; i++)
             cost -= prices[place->row_of[i]] * place->row_factors[i];
-        set_cost(place, c, cost);
+        plan_place_charge(place, c, cost);
     }
+}
+
+double plan_place_cost_of(const struct plan_place *place, uint32_t service)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    const struct plan_place_service *state = &place->services[service];
+    double cost = state->cost_usd_h + state->egress_usd_h;
+    for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++)
+        cost -= place->counts[c] * (place->costs[c] - place->problem->columns[c].cost_usd_h);
+    return cost;
 }
 
 double plan_place_cost(const struct plan_place *place)
 {
     double cost = 0;
     for (uint32_t s = 0; s < place->problem->service_count; s++)
-        cost += place->services[s].cost_usd_h + place->services[s].egress_usd_h;
-    for (uint32_t c = 0; c < place->problem->column_count; c++)
-        cost -= place->counts[c] * (place->costs[c] - place->problem->columns[c].cost_usd_h);
+        cost += plan_place_cost_of(place, s);
     return cost;
 }
 

@@ -63,7 +63,11 @@ bool plan_place_init(struct plan_place *place, const struct plan_problem *proble
  * more; NULL: the list's. */
 void plan_place_price(struct plan_place *place, const double *prices);
 
-/* Of all services, at list prices. */
+/* Another cost of one column. */
+void plan_place_charge(struct plan_place *place, uint32_t column, double cost_usd_h);
+
+/* Of one service and of all, at list prices, with egress. */
+double plan_place_cost_of(const struct plan_place *place, uint32_t service);
 double plan_place_cost(const struct plan_place *place);
 
 void plan_place_set(struct plan_place *place, uint32_t column, uint32_t count);

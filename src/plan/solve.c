@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "plan/exchange.h"
 #include "plan/place.h"
 #include "plan/relax.h"
 #include "plan/tree.h"
@@ -57,9 +58,13 @@ struct search {
     struct plan_knapsack *knapsacks[PLAN_HANDS_MAX]; /* scratch of each hand */
     struct turn *turns;                              /* of each service */
     uint32_t turn_count;
-    uint32_t change;     /* how often polishing changed the plan */
-    uint32_t *polished;  /* the change that each service was polished after */
-    double *prices;      /* of the rows */
+    uint32_t change;    /* how often polishing changed the plan */
+    uint32_t *polished; /* the change that each service was polished after */
+    struct plan_exchange *exchange;
+    const struct plan_pool **pools; /* of each service; NULL: it has none */
+    double *prices;                 /* of the rows */
+    double *pushed; /* the same at which the pools' plans go together, for more of them */
+    bool has_pushed;
     double priced_usd_h; /* sum of prices x sides */
     uint32_t *order;     /* of services */
     uint32_t *best;      /* counts of the best plan */
@@ -341,6 +346,21 @@ static void grow_task(void *context, uint32_t i, uint32_t hand)
     plan_tree_grow(turn->tree, NULL, LEAVES_A_TURN, turn_is_over, turn);
 }
 
+/* Services exchange their plans for others of their pools. */
+static void exchange(struct search *search)
+{
+    if (plan_exchange_plans(search->exchange, &search->place, search->pools))
+        search->change++;
+    if (plan_exchange_price(search->exchange, search->relax.api, search->pushed))
+        search->has_pushed = true;
+}
+
+static void take_into_pool(struct search *search, uint32_t service)
+{
+    if (search->trees[service].own)
+        plan_own_take(search->trees[service].own, &search->place, service);
+}
+
 /* The roots of all trees, and a plan that they have in sight. */
 static void find_roots(struct search *search)
 {
@@ -352,10 +372,11 @@ static void find_roots(struct search *search)
         if (!search->turns[s].err)
             plan_tree_round(&search->trees[s], &search->place);
         plan_tree_take_cuts(&search->exacts[s], &search->trees[s]);
-        polish(search, s, search->prices);
         plan_place_search(&search->place, s, FIRST_TRIES);
         plan_tree_meet(&search->trees[s], &search->place);
+        take_into_pool(search, s);
     }
+    exchange(search);
     add_all_turns(search);
     run_turns(search, lift_task);
     for (uint32_t s = 0; s < service_count; s++)
@@ -375,6 +396,9 @@ static uint32_t grow_some(struct search *search)
         if (s == PLAN_NONE)
             break;
         plan_tree_meet(&search->trees[s], &search->place);
+        if (search->has_pushed && search->trees[s].own)
+            plan_own_push(search->trees[s].own, search->pushed, &search->place,
+                          search->problem->services[s].column_first);
         grown[count++] = s;
         add_turn(search, s);
     }
@@ -396,6 +420,8 @@ static void improve(struct search *search)
             polish(search, p, NULL);
         else
             plan_place_search(&search->place, p, TRIES);
+        take_into_pool(search, p);
+        exchange(search);
         uint32_t other = (uint32_t)rng_below(&search->place.rng, service_count);
         if (other != p && plan_place_search_two(&search->place, p, other))
             search->change++;
@@ -529,6 +555,12 @@ static enum err begin(struct search *search, const struct plan_lp_api *lp, struc
         search->knapsacks[i] = plan_knapsack_new(node_max, column_max, arena);
     if (arena->is_overflown)
         return ERR_MEMORY;
+    search->exchange = plan_exchange_new(&search->place, arena);
+    search->pools = ARENA_ARRAY(arena, const struct plan_pool *, problem->service_count);
+    if (arena->is_overflown)
+        return ERR_MEMORY;
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        search->pools[s] = search->trees[s].own ? &search->trees[s].own->pool : NULL;
     enum err err = plan_relax_begin(&search->relax, problem, lp, ROWS_MAX, arena);
     search->has_joint = problem->column_count <= JOINT_COLUMNS_MAX;
     if (!err && search->has_joint)
@@ -702,6 +734,7 @@ enum err plan_solve(const struct plan_problem *problem, const struct plan_lp_api
                               .order = ARENA_ARRAY(arena, uint32_t, problem->service_count),
                               .best = ARENA_ARRAY(arena, uint32_t, problem->column_count),
                               .values = ARENA_ARRAY(arena, double, problem->column_count),
+                              .pushed = ARENA_ARRAY(arena, double, problem->row_count),
                               .prices = ARENA_ARRAY(arena, double, problem->row_count),
                               .unmet = ARENA_ARRAY(arena, double, problem->demand_count),
                               .best_usd_h = INFINITY};

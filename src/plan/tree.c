@@ -14,7 +14,9 @@ enum {
     KNAPSACK_ROUNDS = 12,
     ROUNDINGS_AT_ROOT = 4,
     CLOSE_ROUNDS = 60,
-    ROUND_EVERY = 8
+    ROUND_EVERY = 8,
+    OWN_TRIES = 4, /* behind a leaf */
+    OWN_TRIES_AT_ROOT = 32
 };
 
 #define WHOLE_WITHIN  1e-6 /* a value this near to a whole number is one */
@@ -131,6 +133,7 @@ static enum err begin(struct plan_tree *tree, const struct plan_lp_api *api, uin
     tree->root_lower = ARENA_ARRAY(arena, double, count);
     tree->root_upper = ARENA_ARRAY(arena, double, count);
     tree->root_reduced = ARENA_ARRAY(arena, double, count);
+    tree->scratch = ARENA_ARRAY(arena, double, count);
     for (unsigned i = 0; i < 2; i++) {
         tree->sums[i] = ARENA_ARRAY(arena, double, count);
         tree->seen[i] = ARENA_ARRAY(arena, uint32_t, count);
@@ -151,6 +154,14 @@ static enum err begin(struct plan_tree *tree, const struct plan_lp_api *api, uin
     return ERR_OK;
 }
 
+static bool has_soft(const struct plan_problem *problem)
+{
+    for (uint32_t d = 0; d < problem->demand_count; d++)
+        if (problem->demands[d].unmet_usd < PLAN_LP_INFINITY)
+            return true;
+    return false;
+}
+
 enum err plan_tree_begin(struct plan_tree *tree, const struct plan_problem *whole,
                          const struct plan_lp_api *api, uint32_t service, bool is_whole,
                          struct arena *arena)
@@ -162,8 +173,15 @@ enum err plan_tree_begin(struct plan_tree *tree, const struct plan_problem *whol
         leaves_max = LEAVES_OF_AN_EXACT;
     else if (leaves_max > LEAVES_MAX)
         leaves_max = LEAVES_MAX;
-    return make_part(tree, whole, is_whole, arena) ? begin(tree, api, leaves_max, arena)
-                                                   : ERR_MEMORY;
+    if (!make_part(tree, whole, is_whole, arena))
+        return ERR_MEMORY;
+    if (!is_whole && !has_soft(&tree->part)) {
+        tree->own = ARENA_NEW(arena, struct plan_own);
+        if (!tree->own || !plan_own_init(tree->own, &tree->part,
+                                         whole->columns + tree->column_first, 1 + service, arena))
+            return ERR_MEMORY;
+    }
+    return begin(tree, api, leaves_max, arena);
 }
 
 enum err plan_tree_begin_joint(struct plan_tree *tree, const struct plan_problem *whole,
@@ -442,6 +460,32 @@ static double theta_of(const struct plan_tree *tree)
     return 0.1 * (double)(tree->solved / ROUND_EVERY % 10);
 }
 
+/* The plan in the tree's own place, if it is the best so far, is the cost not to be exceeded, and
+ * kept for the others. */
+static void meet_own(struct plan_tree *tree, double worth)
+{
+    if (worth >= tree->best_usd_h)
+        return;
+    tree->best_usd_h = worth;
+    for (uint32_t c = 0; c < tree->part.column_count; c++)
+        tree->kept[c] = tree->own->place.counts[c];
+    tree->has_kept = tree->is_kept_whole = true;
+}
+
+static void start_own(struct plan_tree *tree, double theta, uint32_t tries)
+{
+    uint64_t work = tree->own->place.work;
+    meet_own(tree, plan_own_start(tree->own, tree->relax.solution.x, theta, tries));
+    tree->relax.work += tree->own->place.work - work;
+}
+
+static void search_own(struct plan_tree *tree)
+{
+    uint64_t work = tree->own->place.work;
+    meet_own(tree, plan_own_search(tree->own));
+    tree->relax.work += tree->own->place.work - work;
+}
+
 /* The last solution is rounded, or kept where there is no place; one of whole values before others.
  */
 static void offer(struct plan_tree *tree, struct plan_place *place, bool is_whole)
@@ -449,7 +493,11 @@ static void offer(struct plan_tree *tree, struct plan_place *place, bool is_whol
     const double *values = tree->relax.solution.x;
     if (place) {
         try_rounding(tree, place, values, is_whole ? 0.5 : theta_of(tree));
-    } else if (is_whole || !tree->is_kept_whole) {
+        return;
+    }
+    if (tree->own)
+        start_own(tree, is_whole ? 0.5 : theta_of(tree), OWN_TRIES);
+    if (!tree->is_kept_whole || (is_whole && !tree->own)) {
         memcpy(tree->kept, values, tree->part.column_count * sizeof *values);
         tree->has_kept = true;
         tree->is_kept_whole = is_whole;
@@ -583,16 +631,23 @@ enum err plan_tree_cut(struct plan_tree *tree, struct plan_knapsack *knapsack,
                        bool (*is_over)(void *), void *context)
 {
     enum err err = cut_root(tree, ROOT_GAIN, is_over, context);
+    if (!err)
+        note_root(tree); /* a knapsack's row takes the reduced costs that it was made of away */
     if (!err && knapsack && plan_may_all_fail(&tree->part))
         err = cut_knapsacks(tree, knapsack, is_over, context);
     double bound = err ? tree->bound_usd_h : plan_relax_bound(&tree->relax);
     tree->bound_usd_h = bound > tree->bound_usd_h ? bound : tree->bound_usd_h;
+    if (!err && tree->own)
+        plan_own_price(tree->own);
+    for (unsigned i = 0; !err && tree->own && i < ROUNDINGS_AT_ROOT; i++)
+        start_own(tree, 0.15 * i, OWN_TRIES_AT_ROOT);
     return err;
 }
 
 void plan_tree_round(struct plan_tree *tree, struct plan_place *place)
 {
-    tree->best_usd_h = priced_cost(tree, place);
+    plan_tree_meet(tree, place);
+    plan_tree_harvest(tree, place);
     for (unsigned i = 0; i < ROUNDINGS_AT_ROOT; i++)
         try_rounding(tree, place, tree->relax.solution.x, 0.15 * i);
     plan_relax_purge(&tree->relax);
@@ -604,7 +659,7 @@ void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *conte
     if (!plan_may_all_fail(&tree->part) || (is_over && is_over(context)))
         return;
     if (plan_relax_close(relax, 0, 0, is_over, context) == ERR_OK &&
-        plan_relax_lift(relax, tree->best_usd_h, tree->root_reduced) > 0 &&
+        plan_relax_lift(relax, tree->best_usd_h, tree->scratch) > 0 &&
         cut_root(tree, ROOT_GAIN, is_over, context) == ERR_OK)
         plan_relax_purge(relax);
 }
@@ -615,6 +670,8 @@ void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t c
     uint32_t leaf = PLAN_NONE;
     if (place)
         plan_tree_meet(tree, place);
+    if (tree->own)
+        search_own(tree);
     for (uint32_t i = 0; i < count && !tree->is_done; i++) {
         if (is_over && is_over(context))
             break;

@@ -7,7 +7,7 @@
 #ifndef PLAN_TREE_H
 #define PLAN_TREE_H
 
-#include "plan/place.h"
+#include "plan/own.h"
 #include "plan/relax.h"
 
 struct plan_leaf {
@@ -24,10 +24,12 @@ struct plan_tree {
     struct plan_column *columns;    /* its columns, at prices */
     uint32_t service, column_first; /* PLAN_NONE: all of them */
     struct plan_relax relax;
-    uint32_t *row_of; /* of the whole, for each of its rows */
+    struct plan_own *own; /* NULL: demands may stay unmet, or the rows are not priced */
+    uint32_t *row_of;     /* of the whole, for each of its rows */
     double *first_lower, *first_upper, *root_lower, *root_upper;
     double *root_reduced; /* reduced costs at the root, and the bound that goes with them */
-    double *kept;         /* values of a leaf that is worth rounding */
+    double *scratch;
+    double *kept; /* values of a leaf that is worth rounding, or the best plan of its own */
     bool has_kept, is_kept_whole;
     double root_usd_h, tight_usd_h; /* the cost that the root was tightened for */
     double *sums[2];                /* pseudo-costs down, up: gain per unit, and how often */
@@ -72,8 +74,8 @@ void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place);
  * not been given yet. How many. */
 uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole);
 
-/* The root's cuts, and bound_usd_h; <knapsack>: scratch, NULL: no cuts of that kind. ERR_VALUE: as
- * above. */
+/* The root's cuts, and bound_usd_h, and plans of its own; <knapsack>: scratch, NULL: no cuts of
+ * that kind. ERR_VALUE: as above. */
 MUST_USE enum err plan_tree_cut(struct plan_tree *tree, struct plan_knapsack *knapsack,
                                 bool (*is_over)(void *), void *context);
 

@@ -1,0 +1,316 @@
+#include "plan/exchange.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+enum {
+    CURRENT = PLAN_POOL_MAX, /* the plan that a service has */
+    CHAIN_MAX = 3,           /* services that give way */
+    STEPS_MAX = 4000,        /* a call */
+    USES_A_PLAN = 48,        /* on average */
+    ITERATIONS_MAX = 5000
+};
+
+#define GAIN_MIN  1e-9 /* share of a plan's cost */
+#define SLACK_MAX 1e-9 /* of a row's side: what adding up may have lost */
+
+struct use {
+    uint32_t row;
+    double amount;
+};
+
+struct plan_exchange {
+    const struct plan_problem *problem;
+    const struct plan_pool *const *pools;
+    uint32_t *plan_counts; /* of each service: of its pool, those whose uses are listed */
+    struct use *uses;      /* of the rows, plan after plan */
+    uint32_t uses_max;
+    uint32_t *firsts, *ends; /* of each plan: (CURRENT + 1) a service */
+    double *costs;           /* of the plan that each service has at first */
+    uint32_t *chosen;        /* plan of each service */
+    bool *is_moved;          /* in this chain */
+    double *activities;      /* of each row */
+    uint32_t *counts;        /* before */
+    uint32_t steps;
+    int32_t *starts, *indices; /* of the mixing programme */
+    double *values, *bounds, *sides;
+};
+
+struct plan_exchange *plan_exchange_new(const struct plan_place *place, struct arena *arena)
+{
+    const struct plan_problem *problem = place->problem;
+    struct plan_exchange *exchange = ARENA_NEW(arena, struct plan_exchange);
+    if (!exchange)
+        return NULL;
+    uint32_t services = problem->service_count, plans = services * (CURRENT + 1);
+    exchange->problem = problem;
+    exchange->uses_max = place->row_firsts[problem->column_count] + plans * USES_A_PLAN;
+    exchange->plan_counts = ARENA_ARRAY(arena, uint32_t, services);
+    exchange->uses = ARENA_ROOM(arena, struct use, exchange->uses_max);
+    exchange->firsts = ARENA_ARRAY(arena, uint32_t, plans);
+    exchange->ends = ARENA_ARRAY(arena, uint32_t, plans);
+    exchange->costs = ARENA_ARRAY(arena, double, services);
+    exchange->chosen = ARENA_ARRAY(arena, uint32_t, services);
+    exchange->is_moved = ARENA_ARRAY(arena, bool, services);
+    exchange->activities = ARENA_ARRAY(arena, double, problem->row_count);
+    exchange->counts = ARENA_ARRAY(arena, uint32_t, problem->column_count);
+    exchange->starts = ARENA_ARRAY(arena, int32_t, plans + 1);
+    exchange->indices = ARENA_ROOM(arena, int32_t, exchange->uses_max + plans);
+    exchange->values = ARENA_ROOM(arena, double, exchange->uses_max + plans);
+    exchange->bounds = ARENA_ARRAY(arena, double, 3 * (size_t)plans);
+    exchange->sides = ARENA_ARRAY(arena, double, 2 * (size_t)(problem->row_count + services));
+    return arena->is_overflown ? NULL : exchange;
+}
+
+static uint32_t id_of(uint32_t service, uint32_t plan)
+{
+    return service * (CURRENT + 1) + plan;
+}
+
+static const uint32_t *counts_of(const struct plan_pool *pool, uint32_t plan)
+{
+    return pool->counts + (size_t)plan * pool->column_count;
+}
+
+/* false: no room. */
+static bool list_uses(struct plan_exchange *exchange, const struct plan_place *place,
+                      uint32_t service, uint32_t plan, const uint32_t *counts, uint32_t *count)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    uint32_t id = id_of(service, plan);
+    exchange->firsts[id] = exchange->ends[id] = *count;
+    for (uint32_t i = 0; i < own->column_count; i++) {
+        uint32_t c = own->column_first + i;
+        for (uint32_t r = place->row_firsts[c]; counts[i] && r < place->row_firsts[c + 1]; r++) {
+            uint32_t at = exchange->firsts[id];
+            while (at < *count && exchange->uses[at].row != place->row_of[r])
+                at++;
+            if (at == exchange->uses_max)
+                return false;
+            if (at == *count)
+                exchange->uses[(*count)++] = (struct use){place->row_of[r], 0};
+            exchange->uses[at].amount += counts[i] * place->row_factors[r];
+        }
+    }
+    exchange->ends[id] = *count;
+    return true;
+}
+
+static double cost_of_plan(const struct plan_exchange *exchange, uint32_t service, uint32_t plan)
+{
+    return plan == CURRENT ? exchange->costs[service] : exchange->pools[service]->costs_usd_h[plan];
+}
+
+static void add_uses(struct plan_exchange *exchange, uint32_t service, double sign)
+{
+    uint32_t id = id_of(service, exchange->chosen[service]);
+    for (uint32_t i = exchange->firsts[id]; i < exchange->ends[id]; i++)
+        exchange->activities[exchange->uses[i].row] += sign * exchange->uses[i].amount;
+}
+
+static void choose(struct plan_exchange *exchange, uint32_t service, uint32_t plan)
+{
+    add_uses(exchange, service, -1);
+    exchange->chosen[service] = plan;
+    add_uses(exchange, service, 1);
+    exchange->steps++;
+}
+
+static double used(const struct plan_exchange *exchange, uint32_t service, uint32_t plan,
+                   uint32_t row)
+{
+    uint32_t id = id_of(service, plan);
+    double sum = 0;
+    for (uint32_t i = exchange->firsts[id]; i < exchange->ends[id]; i++)
+        sum += exchange->uses[i].row == row ? exchange->uses[i].amount : 0;
+    return sum;
+}
+
+/* By how much the row is above its side; below: less than zero. */
+static double excess(const struct plan_exchange *exchange, uint32_t row)
+{
+    const struct plan_row *own = &exchange->problem->rows[row];
+    double activity = exchange->activities[row];
+    if (activity > own->upper + SLACK_MAX * (1 + __builtin_fabs(own->upper)))
+        return activity - own->upper;
+    if (activity < own->lower - SLACK_MAX * (1 + __builtin_fabs(own->lower)))
+        return activity - own->lower;
+    return 0;
+}
+
+/* Services give way until no row is broken, for less than <gain>. false: all is as before. */
+static bool make_room(struct plan_exchange *exchange, uint32_t depth, double gain)
+{
+    uint32_t row = 0;
+    double over = 0;
+    while (row < exchange->problem->row_count && (over = excess(exchange, row)) == 0)
+        row++;
+    if (row == exchange->problem->row_count)
+        return true;
+    for (uint32_t s = 0; depth > 0 && s < exchange->problem->service_count; s++) {
+        uint32_t had = exchange->chosen[s];
+        if (exchange->is_moved[s])
+            continue;
+        double own = used(exchange, s, had, row), cost = cost_of_plan(exchange, s, had);
+        exchange->is_moved[s] = true;
+        for (uint32_t p = 0; p < exchange->plan_counts[s] && exchange->steps < STEPS_MAX; p++) {
+            double more = cost_of_plan(exchange, s, p) - cost;
+            if (more >= gain || (used(exchange, s, p, row) - own) * over >= 0)
+                continue;
+            choose(exchange, s, p);
+            if (make_room(exchange, depth - 1, gain - more))
+                return true;
+            choose(exchange, s, had);
+        }
+        exchange->is_moved[s] = false;
+    }
+    return false;
+}
+
+static bool improve(struct plan_exchange *exchange, uint32_t service)
+{
+    uint32_t had = exchange->chosen[service];
+    double cost = cost_of_plan(exchange, service, had);
+    for (uint32_t p = 0; p < exchange->plan_counts[service]; p++) {
+        double gain = cost - cost_of_plan(exchange, service, p) - GAIN_MIN * cost;
+        if (p == had || gain <= 0)
+            continue;
+        memset(exchange->is_moved, 0, exchange->problem->service_count);
+        exchange->is_moved[service] = true;
+        choose(exchange, service, p);
+        if (make_room(exchange, CHAIN_MAX, gain))
+            return true;
+        choose(exchange, service, had);
+    }
+    return false;
+}
+
+/* The chosen plans, as far as they hold there. */
+static bool take_chosen(const struct plan_exchange *exchange, struct plan_place *place)
+{
+    const struct plan_problem *problem = place->problem;
+    for (unsigned pass = 0; pass < 2; pass++) /* what shrinks first: it makes room */
+        for (uint32_t s = 0; s < problem->service_count; s++) {
+            const struct plan_service *own = &problem->services[s];
+            const uint32_t *counts = exchange->counts + own->column_first;
+            if (exchange->chosen[s] != CURRENT)
+                counts = counts_of(exchange->pools[s], exchange->chosen[s]);
+            for (uint32_t i = 0; i < own->column_count; i++)
+                if (pass == 1 || counts[i] < place->counts[own->column_first + i])
+                    plan_place_set(place, own->column_first + i, counts[i]);
+        }
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        if (exchange->chosen[s] != CURRENT && !plan_place_settle(place, s, 0))
+            return false;
+    return plan_place_is_whole(place);
+}
+
+static void begin(struct plan_exchange *exchange, const struct plan_place *place,
+                  const struct plan_pool *const *pools)
+{
+    const struct plan_problem *problem = exchange->problem;
+    uint32_t count = 0;
+    memcpy(exchange->counts, place->counts, problem->column_count * sizeof *place->counts);
+    memcpy(exchange->activities, place->activities,
+           problem->row_count * sizeof *exchange->activities);
+    exchange->steps = 0;
+    exchange->pools = pools;
+    for (uint32_t s = 0; s < problem->service_count; s++) {
+        exchange->costs[s] = plan_place_cost_of(place, s);
+        exchange->chosen[s] = CURRENT;
+        CHECK(list_uses(exchange, place, s, CURRENT,
+                        place->counts + problem->services[s].column_first, &count));
+    }
+    bool has_room = true;
+    for (uint32_t s = 0; s < problem->service_count; s++) {
+        uint32_t *plans = &exchange->plan_counts[s];
+        for (*plans = 0; pools[s] && *plans < pools[s]->count && has_room; ++*plans)
+            has_room = list_uses(exchange, place, s, *plans, counts_of(pools[s], *plans), &count);
+        *plans -= !has_room && *plans > 0; /* the last has no room */
+    }
+}
+
+bool plan_exchange_plans(struct plan_exchange *exchange, struct plan_place *place,
+                         const struct plan_pool *const *pools)
+{
+    const struct plan_problem *problem = place->problem;
+    double before = plan_place_cost(place);
+    bool is_better = false, goes_on = true;
+    begin(exchange, place, pools);
+    while (goes_on) {
+        goes_on = false;
+        for (uint32_t s = 0; s < problem->service_count && exchange->steps < STEPS_MAX; s++)
+            goes_on = improve(exchange, s) || goes_on;
+        is_better = is_better || goes_on;
+    }
+    place->work += exchange->steps * problem->row_count;
+    if (!is_better)
+        return false;
+    if (take_chosen(exchange, place) && plan_place_cost(place) < before)
+        return true;
+    for (uint32_t c = 0; c < problem->column_count; c++)
+        plan_place_set(place, c, exchange->counts[c]);
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        CHECK(plan_place_settle(place, s, 0));
+    return false;
+}
+
+/* A column for each plan: what it takes of the rows, and one of its service's share. */
+static struct plan_lp_matrix mix_plans(struct plan_exchange *exchange)
+{
+    const struct plan_problem *problem = exchange->problem;
+    uint32_t plans = problem->service_count * (CURRENT + 1), rows = problem->row_count;
+    double *lower = exchange->bounds, *upper = lower + plans, *cost = upper + plans;
+    double *row_lower = exchange->sides, *row_upper = row_lower + rows + problem->service_count;
+    int32_t end = 0;
+    uint32_t count = 0;
+    for (uint32_t r = 0; r < rows; r++) {
+        row_lower[r] = problem->rows[r].lower;
+        row_upper[r] = problem->rows[r].upper;
+    }
+    for (uint32_t s = 0; s < problem->service_count; s++) {
+        row_lower[rows + s] = row_upper[rows + s] = 1;
+        for (uint32_t p = 0; p <= CURRENT; p++) {
+            uint32_t id = id_of(s, p);
+            if (p >= exchange->plan_counts[s] && p != CURRENT)
+                continue;
+            for (uint32_t i = exchange->firsts[id]; i < exchange->ends[id]; i++) {
+                exchange->indices[end] = (int32_t)exchange->uses[i].row;
+                exchange->values[end++] = exchange->uses[i].amount;
+            }
+            exchange->indices[end] = (int32_t)(rows + s);
+            exchange->values[end++] = 1;
+            lower[count] = 0;
+            upper[count] = PLAN_LP_INFINITY;
+            cost[count] = cost_of_plan(exchange, s, p);
+            exchange->starts[++count] = end;
+        }
+    }
+    return (struct plan_lp_matrix){.column_count = count,
+                                   .row_count = rows + problem->service_count,
+                                   .starts = exchange->starts,
+                                   .indices = exchange->indices,
+                                   .values = exchange->values,
+                                   .lower = lower,
+                                   .upper = upper,
+                                   .cost = cost,
+                                   .row_lower = row_lower,
+                                   .row_upper = row_upper};
+}
+
+bool plan_exchange_price(struct plan_exchange *exchange, const struct plan_lp_api *api,
+                         double *prices)
+{
+    const struct plan_lp_matrix matrix = mix_plans(exchange);
+    struct plan_lp *lp = api->create(&matrix);
+    struct plan_lp_solution solution;
+    if (!lp)
+        return false;
+    api->solve(lp, ITERATIONS_MAX, &solution);
+    bool is_solved = solution.status == PLAN_LP_OPTIMAL;
+    for (uint32_t r = 0; is_solved && r < exchange->problem->row_count; r++)
+        prices[r] = solution.duals[r];
+    api->destroy(lp);
+    return is_solved;
+}
