@@ -7,9 +7,10 @@
 enum {
     CURRENT = PLAN_POOL_MAX, /* the plan that a service has */
     CHAIN_MAX = 3,           /* services that give way */
-    STEPS_MAX = 4000,        /* a call */
+    STEPS_MAX = 20000,       /* a call */
     USES_A_PLAN = 48,        /* on average */
-    ITERATIONS_MAX = 5000
+    ITERATIONS_MAX = 5000,
+    WORK_OF_ITERATION = 1000
 };
 
 #define GAIN_MIN  1e-9 /* share of a plan's cost */
@@ -300,7 +301,7 @@ static struct plan_lp_matrix mix_plans(struct plan_exchange *exchange)
 }
 
 bool plan_exchange_price(struct plan_exchange *exchange, const struct plan_lp_api *api,
-                         double *prices)
+                         double *prices, uint64_t *ret_work)
 {
     const struct plan_lp_matrix matrix = mix_plans(exchange);
     struct plan_lp *lp = api->create(&matrix);
@@ -308,6 +309,7 @@ bool plan_exchange_price(struct plan_exchange *exchange, const struct plan_lp_ap
     if (!lp)
         return false;
     api->solve(lp, ITERATIONS_MAX, &solution);
+    *ret_work += (uint64_t)solution.iterations * WORK_OF_ITERATION;
     bool is_solved = solution.status == PLAN_LP_OPTIMAL;
     for (uint32_t r = 0; is_solved && r < exchange->problem->row_count; r++)
         prices[r] = solution.duals[r];

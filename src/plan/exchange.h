@@ -26,8 +26,8 @@ bool plan_exchange_plans(struct plan_exchange *exchange, struct plan_place *plac
                          const struct plan_pool *const *pools);
 
 /* Behind it: prices of each row, with the signs of duals. They serve the search and prove nothing.
- * false: the library found no optimum, and <prices> are as before. */
+ * false: the library found no optimum, and <prices> are as before. <ret_work> grows. */
 bool plan_exchange_price(struct plan_exchange *exchange, const struct plan_lp_api *api,
-                         double *prices);
+                         double *prices, uint64_t *ret_work);
 
 #endif

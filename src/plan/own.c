@@ -26,6 +26,7 @@ static void join(struct plan_pool *pool, const uint32_t *counts, double cost_usd
            pool->column_count * sizeof *counts);
     pool->costs_usd_h[to] = cost_usd_h;
     pool->worths[to] = worth;
+    pool->joined++;
 }
 
 /* A plan that costs <cost> at <costs> joins; its worth. */

@@ -9,10 +9,11 @@
 
 #include "plan/place.h"
 
-enum { PLAN_POOL_MAX = 24 };
+enum { PLAN_POOL_MAX = 32 };
 
 struct plan_pool {
     uint32_t column_count, count;
+    uint32_t joined;                   /* ever */
     uint32_t *counts;                  /* of each plan */
     double costs_usd_h[PLAN_POOL_MAX]; /* at list prices, with egress */
     double worths[PLAN_POOL_MAX];      /* the same at prices: the dearest gives way */

@@ -65,6 +65,7 @@ struct search {
     double *prices;                 /* of the rows */
     double *pushed; /* the same at which the pools' plans go together, for more of them */
     bool has_pushed;
+    uint32_t news;       /* changes and joined plans, when services exchanged theirs last */
     double priced_usd_h; /* sum of prices x sides */
     uint32_t *order;     /* of services */
     uint32_t *best;      /* counts of the best plan */
@@ -346,12 +347,19 @@ static void grow_task(void *context, uint32_t i, uint32_t hand)
     plan_tree_grow(turn->tree, NULL, LEAVES_A_TURN, turn_is_over, turn);
 }
 
-/* Services exchange their plans for others of their pools. */
+/* Services exchange their plans for others of their pools, where something is new. */
 static void exchange(struct search *search)
 {
+    uint32_t news = search->change;
+    for (uint32_t s = 0; s < search->problem->service_count; s++)
+        news += search->pools[s] ? search->pools[s]->joined : 0;
+    if (search->news == news)
+        return;
+    search->news = news;
     if (plan_exchange_plans(search->exchange, &search->place, search->pools))
         search->change++;
-    if (plan_exchange_price(search->exchange, search->relax.api, search->pushed))
+    if (plan_exchange_price(search->exchange, search->relax.api, search->pushed,
+                            &search->place.work))
         search->has_pushed = true;
 }
 

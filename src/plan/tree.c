@@ -16,7 +16,8 @@ enum {
     CLOSE_ROUNDS = 60,
     ROUND_EVERY = 8,
     OWN_TRIES = 4, /* behind a leaf */
-    OWN_TRIES_AT_ROOT = 32
+    OWN_TRIES_AT_ROOT = 16,
+    OWN_PART = 4
 };
 
 #define WHOLE_WITHIN  1e-6 /* a value this near to a whole number is one */
@@ -472,6 +473,12 @@ static void meet_own(struct plan_tree *tree, double worth)
     tree->has_kept = tree->is_kept_whole = true;
 }
 
+/* Plans of its own take no more than a part of the tree's work. */
+static bool may_search_own(const struct plan_tree *tree)
+{
+    return tree->own && tree->own->place.work < tree->relax.work / OWN_PART;
+}
+
 static void start_own(struct plan_tree *tree, double theta, uint32_t tries)
 {
     uint64_t work = tree->own->place.work;
@@ -495,7 +502,7 @@ static void offer(struct plan_tree *tree, struct plan_place *place, bool is_whol
         try_rounding(tree, place, values, is_whole ? 0.5 : theta_of(tree));
         return;
     }
-    if (tree->own)
+    if (is_whole ? tree->own != NULL : may_search_own(tree))
         start_own(tree, is_whole ? 0.5 : theta_of(tree), OWN_TRIES);
     if (!tree->is_kept_whole || (is_whole && !tree->own)) {
         memcpy(tree->kept, values, tree->part.column_count * sizeof *values);
@@ -670,7 +677,7 @@ void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t c
     uint32_t leaf = PLAN_NONE;
     if (place)
         plan_tree_meet(tree, place);
-    if (tree->own)
+    if (may_search_own(tree))
         search_own(tree);
     for (uint32_t i = 0; i < count && !tree->is_done; i++) {
         if (is_over && is_over(context))
