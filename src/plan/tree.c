@@ -17,7 +17,8 @@ enum {
     ROUND_EVERY = 8,
     OWN_TRIES = 4, /* behind a leaf */
     OWN_TRIES_AT_ROOT = 16,
-    OWN_PART = 4
+    OWN_PART = 4,
+    OWN_FREE = 3000000
 };
 
 #define WHOLE_WITHIN  1e-6 /* a value this near to a whole number is one */
@@ -473,10 +474,10 @@ static void meet_own(struct plan_tree *tree, double worth)
     tree->has_kept = tree->is_kept_whole = true;
 }
 
-/* Plans of its own take no more than a part of the tree's work. */
+/* Plans of its own may take some work, and then a part of the tree's. */
 static bool may_search_own(const struct plan_tree *tree)
 {
-    return tree->own && tree->own->place.work < tree->relax.work / OWN_PART;
+    return tree->own && tree->own->place.work < OWN_FREE + tree->relax.work / OWN_PART;
 }
 
 static void start_own(struct plan_tree *tree, double theta, uint32_t tries)
