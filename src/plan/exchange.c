@@ -8,6 +8,7 @@ enum {
     CURRENT = PLAN_POOL_MAX, /* the plan that a service has */
     CHAIN_MAX = 3,           /* services that give way */
     STEPS_MAX = 20000,       /* a call */
+    LOOKS_MAX = 8000000,     /* at rows, a call */
     USES_A_PLAN = 48,        /* on average */
     ITERATIONS_MAX = 5000,
     WORK_OF_ITERATION = 1000
@@ -33,7 +34,7 @@ struct plan_exchange {
     bool *is_moved;          /* in this chain */
     double *activities;      /* of each row */
     uint32_t *counts;        /* before */
-    uint32_t steps;
+    uint32_t steps, steps_max;
     int32_t *starts, *indices; /* of the mixing programme */
     double *values, *bounds, *sides;
 };
@@ -155,7 +156,8 @@ static bool make_room(struct plan_exchange *exchange, uint32_t depth, double gai
             continue;
         double own = used(exchange, s, had, row), cost = cost_of_plan(exchange, s, had);
         exchange->is_moved[s] = true;
-        for (uint32_t p = 0; p < exchange->plan_counts[s] && exchange->steps < STEPS_MAX; p++) {
+        for (uint32_t p = 0; p < exchange->plan_counts[s] && exchange->steps < exchange->steps_max;
+             p++) {
             double more = cost_of_plan(exchange, s, p) - cost;
             if (more >= gain || (used(exchange, s, p, row) - own) * over >= 0)
                 continue;
@@ -216,6 +218,9 @@ static void begin(struct plan_exchange *exchange, const struct plan_place *place
     memcpy(exchange->activities, place->activities,
            problem->row_count * sizeof *exchange->activities);
     exchange->steps = 0;
+    exchange->steps_max = LOOKS_MAX / (problem->row_count + 1);
+    if (exchange->steps_max > STEPS_MAX)
+        exchange->steps_max = STEPS_MAX;
     exchange->pools = pools;
     for (uint32_t s = 0; s < problem->service_count; s++) {
         exchange->costs[s] = plan_place_cost_of(place, s);
@@ -241,7 +246,8 @@ bool plan_exchange_plans(struct plan_exchange *exchange, struct plan_place *plac
     begin(exchange, place, pools);
     while (goes_on) {
         goes_on = false;
-        for (uint32_t s = 0; s < problem->service_count && exchange->steps < STEPS_MAX; s++)
+        for (uint32_t s = 0; s < problem->service_count && exchange->steps < exchange->steps_max;
+             s++)
             goes_on = improve(exchange, s) || goes_on;
         is_better = is_better || goes_on;
     }
