@@ -299,14 +299,17 @@ def ctrl_c_says_what_is_next_and_the_next_apply_does_it():
     path = os.path.join(world.folder, "plan.json")
     with open(path, "w") as f:
         json.dump(plan(text_rows(2, 1)), f)
+    world.fault(US, "pause")  # nobody sees the new worker ready before the signal, however late it comes
     process = subprocess.Popen([FARSPAN, "apply", path, "--state", world.state, "--yes"], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
     with process:
         for line in process.stdout:
             if line.startswith("start "):
+                time.sleep(0.5)
                 process.send_signal(signal.SIGINT)
                 break
         said = process.stderr.read()
+    world.fault(US, "heal")
     assert process.returncode == -signal.SIGINT and "the next farspan apply goes on" in said, (process.returncode, said)
     dry = apply(None, "--dry-run")
     assert dry.returncode == 2 and "farspan apply takes it up" in dry.stdout, dry
