@@ -384,7 +384,8 @@ static void find_roots(struct search *search)
         plan_tree_meet(&search->trees[s], &search->place);
         take_into_pool(search, s);
     }
-    exchange(search);
+    if (!is_over(search))
+        exchange(search);
     add_all_turns(search);
     run_turns(search, lift_task);
     for (uint32_t s = 0; s < service_count; s++)

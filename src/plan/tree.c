@@ -647,8 +647,11 @@ enum err plan_tree_cut(struct plan_tree *tree, struct plan_knapsack *knapsack,
     tree->bound_usd_h = bound > tree->bound_usd_h ? bound : tree->bound_usd_h;
     if (!err && tree->own)
         plan_own_price(tree->own);
-    for (unsigned i = 0; !err && tree->own && i < ROUNDINGS_AT_ROOT; i++)
+    for (unsigned i = 0; !err && tree->own && i < ROUNDINGS_AT_ROOT; i++) {
+        if (is_over && is_over(context))
+            break;
         start_own(tree, 0.15 * i, OWN_TRIES_AT_ROOT);
+    }
     return err;
 }
 
