@@ -10,8 +10,7 @@ enum {
     STEPS_MAX = 20000,       /* a call */
     LOOKS_MAX = 8000000,     /* at rows, a call */
     USES_A_PLAN = 48,        /* on average */
-    ITERATIONS_MAX = 5000,
-    WORK_OF_ITERATION = 1000
+    ITERATIONS_MAX = 5000
 };
 
 #define GAIN_MIN  1e-9 /* share of a plan's cost */
@@ -315,7 +314,7 @@ bool plan_exchange_price(struct plan_exchange *exchange, const struct plan_lp_ap
     if (!lp)
         return false;
     api->solve(lp, ITERATIONS_MAX, &solution);
-    *ret_work += (uint64_t)solution.iterations * WORK_OF_ITERATION;
+    *ret_work += (uint64_t)solution.iterations * PLAN_LP_WORK;
     bool is_solved = solution.status == PLAN_LP_OPTIMAL;
     for (uint32_t r = 0; is_solved && r < exchange->problem->row_count; r++)
         prices[r] = solution.duals[r];

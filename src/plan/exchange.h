@@ -21,7 +21,7 @@ struct plan_exchange;
 struct plan_exchange *plan_exchange_new(const struct plan_place *place, struct arena *arena);
 
 /* Exchanges plans of services in <place> for those of <pools>, which are by service (NULL: it has
- * none). Is it better? If not, all is as it was. */
+ * none). Is it better? If not, all is as it was. <place> is whole. */
 bool plan_exchange_plans(struct plan_exchange *exchange, struct plan_place *place,
                          const struct plan_pool *const *pools);
 

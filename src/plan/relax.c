@@ -10,8 +10,7 @@ enum {
     SETS_KEPT = 96, /* of one service */
     STALLED_MAX = 1,
     PURGE_EVERY = 150,
-    ITERATIONS_MAX = 1000000,
-    WORK_OF_ITERATION = 1000
+    ITERATIONS_MAX = 1000000
 };
 
 #define REQUESTS(rate) (1e-6 * (double)(rate))
@@ -719,7 +718,7 @@ enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds, double gain
     for (uint32_t round = 0;; round++) {
         send_rows(relax);
         relax->api->solve(relax->lp, ITERATIONS_MAX, &relax->solution);
-        relax->work += (uint64_t)relax->solution.iterations * WORK_OF_ITERATION;
+        relax->work += (uint64_t)relax->solution.iterations * PLAN_LP_WORK;
         if (relax->solution.status == PLAN_LP_INFEASIBLE)
             return ERR_VALUE;
         if (relax->solution.status != PLAN_LP_OPTIMAL)
