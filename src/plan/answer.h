@@ -16,4 +16,8 @@ struct plan_answer {
     double cost_usd_h;
 };
 
+/* What the answer costs at list prices: replicas, open nodes, moves, traffic, and what is left
+ * unanswered. */
+double plan_answer_cost(const struct plan_problem *problem, const struct plan_answer *answer);
+
 #endif

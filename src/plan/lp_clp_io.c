@@ -1,6 +1,7 @@
 /* lp_clp_io.c: CLP (COIN-OR, EPL-2.0) through its C interface, opened at first use. */
 #include <dlfcn.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -113,8 +114,10 @@ static void clp_solve(struct plan_lp *lp, uint32_t iterations_max, struct plan_l
                                      .iterations = (uint32_t)clp.Clp_numberIterations(model)};
 }
 
+/* CLP may bring OpenBLAS with it, whose threads spin beside ours and help with nothing so small. */
 static enum err open_library(struct text *why)
 {
+    (void)setenv("OPENBLAS_NUM_THREADS", "1", 0);
     void *library = dlopen("libClp.so.1", RTLD_NOW | RTLD_LOCAL);
     if (!library) {
         text_add(why, "the planner's LP solver cannot be opened: %s; " ADVICE, dlerror());

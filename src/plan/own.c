@@ -129,6 +129,18 @@ double plan_own_search(struct plan_own *own)
     return worth;
 }
 
+double plan_own_try(struct plan_own *own, const uint32_t *counts)
+{
+    struct plan_place_service *state = &own->place.services[0];
+    for (uint32_t c = 0; c < own->pool.column_count; c++)
+        plan_place_set(&own->place, c, counts[c]);
+    state->is_unplaced = !plan_place_holds(&own->place, 0);
+    if (state->is_unplaced)
+        return INFINITY;
+    state->egress_usd_h = state->has_egress ? plan_place_route(&own->place, 0) : 0;
+    return add_placed(own);
+}
+
 void plan_own_take(struct plan_own *own, const struct plan_place *whole, uint32_t service)
 {
     uint32_t first = whole->problem->services[service].column_first;

@@ -46,6 +46,10 @@ void plan_own_push(struct plan_own *own, const double *prices, const struct plan
 /* Goes on from the pool's best plan at the pushed costs, if they are new; returns as above. */
 double plan_own_search(struct plan_own *own);
 
+/* What the plan is worth that has <counts> of each column, which is left in the place; INFINITY: it
+ * is none. */
+double plan_own_try(struct plan_own *own, const uint32_t *counts);
+
 /* The plan of <service> in the whole's place joins its pool. */
 void plan_own_take(struct plan_own *own, const struct plan_place *whole, uint32_t service);
 

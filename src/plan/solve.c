@@ -23,6 +23,8 @@ enum {
     TURNS_TO_PLACE = 12, /* of a tree, for a first plan */
     FIRST_TRIES = 64,    /* before its tree grows */
     TRIES = 8,
+    FIRST_PART = 32, /* of the work until then goes to plans before trees grow */
+    PLAN_PART = 8,   /* plans get one of so many parts of the work that trees take */
     JOINT_COLUMNS_MAX = 512
 };
 
@@ -56,8 +58,10 @@ struct search {
     bool is_thorough; /* are cuts for prices looked for to the end? Where no plan is found */
     bool rounds_cuts; /* do services look for rounding cuts for prices? */
     struct plan_knapsack *knapsacks[PLAN_HANDS_MAX]; /* scratch of each hand */
-    struct turn *turns;                              /* of each service */
+    struct plan_enumerator *enumerators[PLAN_HANDS_MAX];
+    struct turn *turns; /* of each service */
     uint32_t turn_count;
+    uint32_t turn;      /* of services, for their plans */
     uint32_t change;    /* how often polishing changed the plan */
     uint32_t *polished; /* the change that each service was polished after */
     struct plan_exchange *exchange;
@@ -317,7 +321,9 @@ static void polish(struct search *search, uint32_t service, const double *prices
     double before = state->cost_usd_h + state->egress_usd_h;
     plan_tree_restart(tree, &search->place);
     plan_tree_price(tree, prices);
-    plan_tree_grow(tree, &search->place, POLISH_LEAVES, search_is_over, search);
+    if (!plan_tree_respond(tree, search->trees[service].own, search->enumerators[0], &search->place,
+                           search_is_over, search))
+        plan_tree_grow(tree, &search->place, POLISH_LEAVES, search_is_over, search);
     if (state->cost_usd_h + state->egress_usd_h < before)
         search->change++;
     search->polished[service] = search->change;
@@ -332,19 +338,19 @@ static void cut_task(void *context, uint32_t i, uint32_t hand)
 
 static void lift_task(void *context, uint32_t i, uint32_t hand)
 {
-    (void)hand;
     const struct search *search = context;
     struct turn *turn = &search->turns[i];
     plan_tree_lift(turn->tree, turn_is_over, turn);
-    plan_tree_grow(turn->tree, NULL, 1, turn_is_over, turn);
+    if (!plan_tree_enumerate(turn->tree, search->enumerators[hand], turn_is_over, turn))
+        plan_tree_grow(turn->tree, NULL, 1, turn_is_over, turn);
 }
 
 static void grow_task(void *context, uint32_t i, uint32_t hand)
 {
-    (void)hand;
     const struct search *search = context;
     struct turn *turn = &search->turns[i];
-    plan_tree_grow(turn->tree, NULL, LEAVES_A_TURN, turn_is_over, turn);
+    if (!plan_tree_enumerate(turn->tree, search->enumerators[hand], turn_is_over, turn))
+        plan_tree_grow(turn->tree, NULL, LEAVES_A_TURN, turn_is_over, turn);
 }
 
 /* Services exchange their plans for others of their pools, where something is new. */
@@ -391,9 +397,18 @@ static void find_roots(struct search *search)
     for (uint32_t s = 0; s < service_count; s++)
         plan_tree_harvest(&search->trees[s], &search->place);
     for (uint32_t s = 0; s < service_count && !is_over(search); s++)
-        polish(search, s, search->prices);
+        if (!search->trees[s].may_enumerate)
+            polish(search, s, search->prices);
     add_up_bound(search);
     keep_best(search);
+}
+
+static void push(struct search *search, uint32_t service)
+{
+    struct plan_own *own = search->trees[service].own;
+    if (search->has_pushed && own)
+        plan_own_push(own, search->pushed, &search->place,
+                      search->problem->services[service].column_first);
 }
 
 /* Some trees grow at once. How many did. */
@@ -405,9 +420,7 @@ static uint32_t grow_some(struct search *search)
         if (s == PLAN_NONE)
             break;
         plan_tree_meet(&search->trees[s], &search->place);
-        if (search->has_pushed && search->trees[s].own)
-            plan_own_push(search->trees[s].own, search->pushed, &search->place,
-                          search->problem->services[s].column_first);
+        push(search, s);
         grown[count++] = s;
         add_turn(search, s);
     }
@@ -417,24 +430,44 @@ static uint32_t grow_some(struct search *search)
     return count;
 }
 
-static void improve(struct search *search)
+/* One service after the other takes what is best for it now, as long as there is <work> left. */
+static void improve_plan(struct search *search, uint64_t work)
 {
-    uint32_t service_count = search->problem->service_count, stale = 0, turn = 0;
-    find_roots(search);
-    plan_place_price(&search->place, NULL);
-    while (!is_over(search) && !is_good_enough(search) && stale < STALE_MAX * service_count) {
-        uint32_t grown = grow_some(search), p = turn++ % service_count;
-        double best = search->best_usd_h;
+    uint32_t service_count = search->problem->service_count;
+    const uint64_t end = work_of(search) + work;
+    for (uint32_t i = 0; i < service_count && (i == 0 || work_of(search) < end); i++) {
+        uint32_t p = search->turn++ % service_count;
+        if (is_over(search))
+            return;
         if (search->polished[p] != search->change)
             polish(search, p, NULL);
         else
             plan_place_search(&search->place, p, TRIES);
         take_into_pool(search, p);
+        if (search->trees[p].is_done) {
+            push(search, p);
+            plan_tree_search_own(&search->trees[p]);
+        }
         exchange(search);
         uint32_t other = (uint32_t)rng_below(&search->place.rng, service_count);
         if (other != p && plan_place_search_two(&search->place, p, other))
             search->change++;
         keep_best(search);
+    }
+}
+
+static void improve(struct search *search)
+{
+    uint32_t stale = 0;
+    find_roots(search);
+    plan_place_price(&search->place, NULL);
+    improve_plan(search, work_of(search) / FIRST_PART);
+    while (!is_over(search) && !is_good_enough(search) &&
+           stale < STALE_MAX * search->problem->service_count) {
+        double best = search->best_usd_h;
+        uint64_t work = work_of(search);
+        uint32_t grown = grow_some(search);
+        improve_plan(search, (work_of(search) - work) / PLAN_PART);
         add_up_bound(search);
         stale = grown > 0 || search->best_usd_h < best ? 0 : stale + 1;
     }
@@ -466,36 +499,6 @@ static void add_flows(struct search *search, uint32_t service, struct plan_answe
                 (struct plan_flow){.demand = own->demand_first + graph->edge_demands[e],
                                    .node = own->node_first + graph->edge_nodes[e],
                                    .rate = search->place.services[service].routing.flows[e]};
-}
-
-static double total_cost(const struct plan_problem *problem, const struct plan_answer *answer)
-{
-    double cost = 0;
-    for (uint32_t v = 0; v < problem->node_count; v++) {
-        const struct plan_node *node = &problem->nodes[v];
-        bool is_open = false;
-        for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++) {
-            const struct plan_column *column = &problem->columns[c];
-            uint32_t count = answer->counts[c];
-            is_open = is_open || count > 0;
-            cost += column->cost_usd_h * count;
-            cost += count > column->running ? column->start_usd_h * (count - column->running)
-                                            : column->stop_usd_h * (column->running - count);
-        }
-        cost += is_open ? node->open_usd_h : 0;
-    }
-    for (uint32_t d = 0; d < problem->demand_count; d++)
-        cost += problem->demands[d].unmet_usd < PLAN_LP_INFINITY
-                    ? 3600e-6 * (double)problem->demands[d].rate * problem->demands[d].unmet_usd
-                    : 0;
-    for (uint32_t i = 0; i < answer->flow_count; i++) {
-        double unmet_usd = problem->demands[answer->flows[i].demand].unmet_usd;
-        cost -=
-            unmet_usd < PLAN_LP_INFINITY ? 3600e-6 * (double)answer->flows[i].rate * unmet_usd : 0;
-        cost += 3600e-6 * (double)answer->flows[i].rate *
-                problem->nodes[answer->flows[i].node].egress_usd;
-    }
-    return cost;
 }
 
 /* Then what the replicas that are there can answer all the same. */
@@ -533,8 +536,24 @@ static bool make_answer(struct search *search, struct arena *arena, struct plan_
     answer_more(search);
     for (uint32_t s = 0; s < problem->service_count; s++)
         add_flows(search, s, ret_answer);
-    ret_answer->cost_usd_h = total_cost(problem, ret_answer);
+    ret_answer->cost_usd_h = plan_answer_cost(problem, ret_answer);
     return true;
+}
+
+static bool begin_hands(struct search *search, uint32_t node_max, uint32_t column_max,
+                        struct arena *arena)
+{
+    uint32_t hands = search->limits->crew ? search->limits->crew->width : 1;
+    CHECK(hands >= 1 && hands <= PLAN_HANDS_MAX);
+    bool may_enumerate = false;
+    for (uint32_t s = 0; s < search->problem->service_count; s++)
+        may_enumerate = may_enumerate || search->trees[s].may_enumerate;
+    for (uint32_t i = 0; i < hands; i++) {
+        search->knapsacks[i] = plan_knapsack_new(node_max, column_max, arena);
+        if (may_enumerate)
+            search->enumerators[i] = plan_enumerator_new(column_max, arena);
+    }
+    return !arena->is_overflown;
 }
 
 static enum err begin(struct search *search, const struct plan_lp_api *lp, struct arena *arena)
@@ -558,11 +577,7 @@ static enum err begin(struct search *search, const struct plan_lp_api *lp, struc
         node_max = nodes > node_max ? nodes : node_max;
         column_max = columns > column_max ? columns : column_max;
     }
-    uint32_t hands = search->limits->crew ? search->limits->crew->width : 1;
-    CHECK(hands >= 1 && hands <= PLAN_HANDS_MAX);
-    for (uint32_t i = 0; i < hands; i++)
-        search->knapsacks[i] = plan_knapsack_new(node_max, column_max, arena);
-    if (arena->is_overflown)
+    if (!begin_hands(search, node_max, column_max, arena))
         return ERR_MEMORY;
     search->exchange = plan_exchange_new(&search->place, arena);
     search->pools = ARENA_ARRAY(arena, const struct plan_pool *, problem->service_count);

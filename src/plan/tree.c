@@ -17,8 +17,13 @@ enum {
     ROUND_EVERY = 8,
     OWN_TRIES = 4, /* behind a leaf */
     OWN_TRIES_AT_ROOT = 16,
-    OWN_PART = 4,      /* one of so many parts of the tree's work may go to plans of its own, */
-    OWN_FREE = 3000000 /* and so much besides: some 20 ms */
+    OWN_PART = 4,       /* one of so many parts of the tree's work may go to plans of its own, */
+    OWN_FREE = 3000000, /* and so much besides: some 20 ms */
+    ENUMERATE_FIRST = 1500000,
+    RESPONSE = 1500000,
+    ENUMERATED_MAX = 40, /* replicas */
+    VAIN_MAX = 4,
+    WORK_OF_LEAF = 50000, /* about */
 };
 
 #define WHOLE_WITHIN  1e-6 /* a value this near to a whole number is one */
@@ -27,81 +32,9 @@ enum {
 #define PRICE_GAIN    2e-3
 #define ROOT_GAIN     5e-5
 #define KNAPSACK_GAIN 3e-4
+#define STEP_FIRST    0.25 /* of what is open between bound and plan */
+#define STEP_MIN      0.03
 #define WORTH         1e-7 /* share of the cost that a leaf must promise to save */
-
-/* The part ---------------------------------------------------------------------------------- */
-
-/* Rows of the service alone stay; of the others, with <is_whole>, its part of them. */
-static bool make_rows(struct plan_tree *tree, const struct plan_problem *whole, bool is_whole,
-                      struct arena *arena)
-{
-    const struct plan_service *own = &whole->services[tree->service];
-    struct plan_row *rows = ARENA_ARRAY(arena, struct plan_row, whole->row_count);
-    tree->row_of = ARENA_ARRAY(arena, uint32_t, whole->row_count);
-    uint32_t count = 0;
-    for (uint32_t r = 0; !arena->is_overflown && r < whole->row_count; r++) {
-        const struct plan_row *row = &whole->rows[r];
-        if (!is_whole && !plan_row_is_of_one_service(whole, row))
-            continue;
-        struct plan_term *terms = ARENA_ARRAY(arena, struct plan_term, row->term_count);
-        uint32_t term_count = 0;
-        for (uint32_t i = 0; terms && i < row->term_count; i++)
-            if (row->terms[i].column >= own->column_first &&
-                row->terms[i].column < own->column_first + own->column_count)
-                terms[term_count++] = (struct plan_term){row->terms[i].column - own->column_first,
-                                                         row->terms[i].factor};
-        if (term_count == 0)
-            continue;
-        rows[count] = *row;
-        rows[count].terms = terms;
-        rows[count].term_count = term_count;
-        tree->row_of[count++] = r;
-    }
-    tree->part.rows = rows;
-    tree->part.row_count = count;
-    return !arena->is_overflown;
-}
-
-static bool make_part(struct plan_tree *tree, const struct plan_problem *whole, bool is_whole,
-                      struct arena *arena)
-{
-    const struct plan_service *own = &whole->services[tree->service];
-    struct plan_service *service = ARENA_NEW(arena, struct plan_service);
-    struct plan_node *nodes = ARENA_ARRAY(arena, struct plan_node, own->node_count);
-    struct plan_demand *demands = ARENA_ARRAY(arena, struct plan_demand, own->demand_count);
-    tree->columns = ARENA_ARRAY(arena, struct plan_column, own->column_count);
-    if (arena->is_overflown)
-        return false;
-    memcpy(nodes, whole->nodes + own->node_first, own->node_count * sizeof *nodes);
-    memcpy(tree->columns, whole->columns + own->column_first,
-           own->column_count * sizeof *tree->columns);
-    memcpy(demands, whole->demands + own->demand_first, own->demand_count * sizeof *demands);
-    *service = *own;
-    service->node_first = service->column_first = service->demand_first = 0;
-    for (uint32_t v = 0; v < own->node_count; v++) {
-        nodes[v].service = 0;
-        nodes[v].column_first -= own->column_first;
-    }
-    for (uint32_t c = 0; c < own->column_count; c++)
-        tree->columns[c].node -= own->node_first;
-    for (uint32_t d = 0; d < own->demand_count; d++) {
-        uint32_t *near = ARENA_ARRAY(arena, uint32_t, demands[d].node_count);
-        for (uint32_t i = 0; near && i < demands[d].node_count; i++)
-            near[i] = demands[d].nodes[i] - own->node_first;
-        demands[d].nodes = near;
-        demands[d].service = 0;
-    }
-    tree->part = *whole;
-    tree->part.service_count = 1;
-    tree->part.node_count = own->node_count;
-    tree->part.column_count = own->column_count;
-    tree->part.demand_count = own->demand_count;
-    tree->part.services = service;
-    tree->part.nodes = nodes;
-    tree->part.columns = tree->columns;
-    tree->part.demands = demands;
-    return make_rows(tree, whole, is_whole, arena);
-}
 
 static uint32_t demand_of(const struct plan_relax *relax, uint32_t column)
 {
@@ -175,14 +108,17 @@ enum err plan_tree_begin(struct plan_tree *tree, const struct plan_problem *whol
         leaves_max = LEAVES_OF_AN_EXACT;
     else if (leaves_max > LEAVES_MAX)
         leaves_max = LEAVES_MAX;
-    if (!make_part(tree, whole, is_whole, arena))
+    if (!plan_tree_take_part(tree, whole, is_whole, arena))
         return ERR_MEMORY;
     if (!is_whole && !has_soft(&tree->part)) {
         tree->own = ARENA_NEW(arena, struct plan_own);
         if (!tree->own || !plan_own_init(tree->own, &tree->part,
                                          whole->columns + tree->column_first, 1 + service, arena))
             return ERR_MEMORY;
+        tree->allowance = ENUMERATE_FIRST;
+        tree->step = STEP_FIRST;
     }
+    tree->may_enumerate = plan_groups_fit(&tree->part);
     return begin(tree, api, leaves_max, arena);
 }
 
@@ -195,14 +131,19 @@ enum err plan_tree_begin_joint(struct plan_tree *tree, const struct plan_problem
 
 void plan_tree_take_cuts(struct plan_tree *tree, const struct plan_tree *from)
 {
+    CHECK(tree->relax.cuts_max == from->relax.cuts_max);
+    tree->relax.cut_count = from->relax.cut_count;
+    memcpy(tree->relax.cuts, from->relax.cuts, from->relax.cuts_max * sizeof *tree->relax.cuts);
     for (uint32_t r = from->relax.first_cut; r < from->relax.rows.count; r++) {
         const struct plan_lp_rows *rows = &from->relax.rows;
         if (!plan_relax_has_room(&tree->relax, (uint32_t)(rows->starts[r + 1] - rows->starts[r])))
             return;
+        tree->relax.key = from->relax.keys[r];
         plan_relax_row(&tree->relax, rows->lower[r], rows->upper[r]);
         for (int32_t i = rows->starts[r]; i < rows->starts[r + 1]; i++)
             plan_relax_term(&tree->relax, (uint32_t)rows->columns[i], rows->values[i]);
     }
+    tree->relax.key = 0;
 }
 
 void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place)
@@ -487,8 +428,10 @@ static void start_own(struct plan_tree *tree, double theta, uint32_t tries)
     tree->relax.work += tree->own->place.work - work;
 }
 
-static void search_own(struct plan_tree *tree)
+void plan_tree_search_own(struct plan_tree *tree)
 {
+    if (!may_search_own(tree))
+        return;
     uint64_t work = tree->own->place.work;
     meet_own(tree, plan_own_search(tree->own));
     tree->relax.work += tree->own->place.work - work;
@@ -675,14 +618,98 @@ void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *conte
         plan_relax_purge(relax);
 }
 
+/* Few replicas, and none of the last attempts in vain? Otherwise some turns go by before the next.
+ */
+static bool may_enumerate(struct plan_tree *tree)
+{
+    if (!tree->may_enumerate || tree->is_done || !isfinite(tree->best_usd_h))
+        return false;
+    if (tree->waits == 0)
+        return true;
+    tree->waits--;
+    return false;
+}
+
+static bool is_small(const struct plan_relax *relax)
+{
+    double count = 0;
+    for (uint32_t c = 0; c < relax->first_open; c++)
+        count += relax->solution.x[c];
+    return count <= ENUMERATED_MAX;
+}
+
+/* The last target was too much, or it was proven. */
+static void step_on(struct plan_tree *tree, double bound)
+{
+    tree->step = isinf(bound) ? 0.5 * tree->step : tree->step < 0.5 ? 2 * tree->step : 1;
+    tree->bound_usd_h = bound > tree->bound_usd_h ? bound : tree->bound_usd_h;
+    tree->is_done = tree->bound_usd_h >= tree->best_usd_h * (1 - WORTH);
+}
+
+bool plan_tree_enumerate(struct plan_tree *tree, struct plan_enumerator *enumerator,
+                         bool (*is_over)(void *), void *context)
+{
+    if (!may_enumerate(tree))
+        return false;
+    const uint64_t begin = tree->relax.work, end = begin + tree->allowance;
+    const double before = tree->bound_usd_h;
+    enter(tree, 0);
+    if (plan_relax_close(&tree->relax, 0, 0, is_over, context) != ERR_OK)
+        return false;
+    tree->may_enumerate = is_small(&tree->relax);
+    if (!tree->may_enumerate)
+        return false;
+    plan_tree_search_own(tree);
+    while (!tree->is_done && tree->relax.work < end && tree->step >= STEP_MIN &&
+           !(is_over && is_over(context))) {
+        double best = tree->best_usd_h;
+        double target = tree->bound_usd_h + tree->step * (best - tree->bound_usd_h);
+        double bound = plan_enumerate(enumerator, &tree->relax, tree->own, target,
+                                      end - tree->relax.work, &best, is_over, context);
+        meet_own(tree, best);
+        step_on(tree, bound);
+    }
+    tree->allowance *= 2;
+    tree->vain = tree->bound_usd_h > before ? 0 : tree->vain + 1;
+    tree->waits = tree->vain < VAIN_MAX ? (1U << tree->vain) - 1 : 1U << VAIN_MAX;
+    tree->step = tree->step < STEP_MIN ? STEP_FIRST : tree->step;
+    tree->solved += (uint32_t)((tree->relax.work - begin) / WORK_OF_LEAF);
+    return true;
+}
+
+bool plan_tree_respond(struct plan_tree *tree, struct plan_own *own,
+                       struct plan_enumerator *enumerator, struct plan_place *place,
+                       bool (*is_over)(void *), void *context)
+{
+    if (!own || !tree->may_enumerate)
+        return false;
+    plan_tree_meet(tree, place);
+    enter(tree, 0);
+    double best = tree->best_usd_h;
+    if (!isfinite(best) || plan_relax_close(&tree->relax, 0, 0, is_over, context) != ERR_OK)
+        return false;
+    tree->may_enumerate = is_small(&tree->relax);
+    if (!tree->may_enumerate)
+        return false;
+    double bound =
+        plan_enumerate(enumerator, &tree->relax, own, best, RESPONSE, &best, is_over, context);
+    if (best >= tree->best_usd_h) {
+        tree->may_enumerate = !isinf(bound); /* it will be too much the next time, too */
+        return true;
+    }
+    for (uint32_t c = 0; c < tree->part.column_count; c++)
+        tree->kept[c] = own->place.counts[c];
+    try_rounding(tree, place, tree->kept, 0.5);
+    return true;
+}
+
 void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t count,
                     bool (*is_over)(void *), void *context)
 {
     uint32_t leaf = PLAN_NONE;
     if (place)
         plan_tree_meet(tree, place);
-    if (may_search_own(tree))
-        search_own(tree);
+    plan_tree_search_own(tree);
     for (uint32_t i = 0; i < count && !tree->is_done; i++) {
         if (is_over && is_over(context))
             break;

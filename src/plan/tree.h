@@ -7,7 +7,7 @@
 #ifndef PLAN_TREE_H
 #define PLAN_TREE_H
 
-#include "plan/own.h"
+#include "plan/enumerate.h"
 #include "plan/relax.h"
 
 struct plan_leaf {
@@ -42,6 +42,10 @@ struct plan_tree {
     double best_usd_h;   /* the cheapest known at these prices */
     double bound_usd_h;  /* of the service at these prices */
     bool is_done;
+    bool may_enumerate;   /* is the service small, as far as is known? */
+    uint32_t vain, waits; /* turns that enumerating proved nothing in; and that go by without it */
+    double step;          /* share of the gap to prove next */
+    uint64_t allowance;   /* of work, for that */
     uint32_t solved;
 };
 
@@ -54,6 +58,11 @@ MUST_USE enum err plan_tree_begin_joint(struct plan_tree *tree, const struct pla
                                         const struct plan_lp_api *api, struct arena *arena);
 
 void plan_tree_end(struct plan_tree *tree);
+
+/* tree_part.c: the tree's service as a problem of its own, indices from 0; with <is_whole> also its
+ * part of rows that others have a part in. false: the arena is too small. */
+bool plan_tree_take_part(struct plan_tree *tree, const struct plan_problem *whole, bool is_whole,
+                         struct arena *arena);
 
 /* <prices> of each row of the whole (dual signs: <= 0 for an upper side; none: 0), until the tree
  * begins to grow; rows of one service alone stay rows. */
@@ -85,11 +94,25 @@ void plan_tree_round(struct plan_tree *tree, struct plan_place *place);
 /* Behind it: rows that hold for all plans that are better than the best so far (lift.c). */
 void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *context);
 
+/* Proves by enumeration (enumerate.h) as much as the tree's allowance of work does, which doubles.
+ * false: nothing is done; the service is too large, or it is another way's turn. */
+bool plan_tree_enumerate(struct plan_tree *tree, struct plan_enumerator *enumerator,
+                         bool (*is_over)(void *), void *context);
+
+/* A tree with <is_whole>, begun again: the best plan on what the others leave, by enumeration;
+ * <own>: of the same service's other tree. Improves the plan in <place>. false: it does not fit. */
+bool plan_tree_respond(struct plan_tree *tree, struct plan_own *own,
+                       struct plan_enumerator *enumerator, struct plan_place *place,
+                       bool (*is_over)(void *), void *context);
+
 /* Solves up to <count> leaves, with <best_usd_h> as the cost not to be exceeded; improves the plan
  * in <place> where a leaf's rounding is better. NULL: what is worth rounding is kept for
  * plan_tree_harvest(), and nothing but the tree is touched. */
 void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t count,
                     bool (*is_over)(void *), void *context);
+
+/* Plans of its own at pushed prices (own.h), as far as the tree has work to spare for it. */
+void plan_tree_search_own(struct plan_tree *tree);
 
 /* The plan in <place> is the cost not to be exceeded, where it is better than what is known. */
 void plan_tree_meet(struct plan_tree *tree, const struct plan_place *place);

@@ -1,0 +1,255 @@
+/* The best plan of one small service, against all that there are. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plan/enumerate.h"
+#include "plan/tree.h"
+#include "plan/world_test.h"
+
+enum { SEEDS = 40, ARENA_BYTES = 96 << 20, WORK = 50000000 };
+
+static const struct shape shapes[] = {
+    {.name = "few",
+     .services = 1,
+     .regions = 4,
+     .skus = 2,
+     .zones = 3,
+     .classes = 1,
+     .count_max = 2,
+     .load = 2,
+     .loses_regions = true,
+     .has_open = true},
+    {.name = "alike",
+     .services = 1,
+     .regions = 6,
+     .skus = 1,
+     .zones = 2,
+     .classes = 1,
+     .count_max = 3,
+     .load = 2,
+     .loses_regions = true,
+     .has_open = true},
+    {.name = "traffic",
+     .services = 1,
+     .regions = 4,
+     .skus = 2,
+     .zones = 2,
+     .classes = 1,
+     .count_max = 2,
+     .load = 2,
+     .loses_regions = true,
+     .has_egress = true},
+    {.name = "stock",
+     .services = 1,
+     .regions = 4,
+     .skus = 2,
+     .zones = 2,
+     .classes = 1,
+     .count_max = 3,
+     .load = 2,
+     .loses_regions = true,
+     .has_open = true,
+     .has_stock = true},
+};
+
+struct bed {
+    struct world world;
+    struct plan_lp_api lp;
+    struct plan_tree tree;
+    struct plan_own judge; /* of the same problem */
+    struct plan_enumerator *enumerator;
+    struct arena arena;
+    uint32_t counts[COLUMNS_MAX];
+};
+
+static struct bed *new_bed(void)
+{
+    struct bed *bed = calloc(1, sizeof *bed);
+    void *memory = malloc(ARENA_BYTES);
+    char bytes[200];
+    struct text why;
+    text_init(&why, bytes, sizeof bytes);
+    CHECK(bed && memory);
+    if (plan_lp_clp_open(&bed->lp, &why))
+        fail_msg("%s", bytes);
+    arena_init(&bed->arena, memory, ARENA_BYTES);
+    return bed;
+}
+
+static void free_bed(struct bed *bed)
+{
+    free(bed->arena.base);
+    free(bed);
+}
+
+/* false: the relaxation has no plan. */
+static bool begin(struct bed *bed, const struct shape *shape, uint64_t seed)
+{
+    arena_reset(&bed->arena, 0);
+    world_draw(&bed->world, shape, seed);
+    const struct plan_problem *problem = &bed->world.problem;
+    assert_int_equal(plan_tree_begin(&bed->tree, problem, &bed->lp, 0, false, &bed->arena), ERR_OK);
+    assert_true(plan_own_init(&bed->judge, problem, problem->columns, 1, &bed->arena));
+    uint32_t columns = bed->tree.relax.column_count;
+    bed->enumerator = plan_enumerator_new(columns, &bed->arena);
+    struct plan_knapsack *knapsack = plan_knapsack_new(problem->node_count, columns, &bed->arena);
+    assert_true(bed->enumerator && knapsack);
+    assert_true(plan_groups_fit(&bed->tree.part));
+    if (plan_tree_cut(&bed->tree, knapsack, NULL, NULL) == ERR_OK)
+        return true;
+    plan_tree_end(&bed->tree);
+    return false;
+}
+
+static bool keeps_rows(const struct bed *bed)
+{
+    const struct plan_problem *problem = &bed->world.problem;
+    for (uint32_t r = 0; r < problem->row_count; r++)
+        if (bed->judge.place.activities[r] > problem->rows[r].upper)
+            return false;
+    return true;
+}
+
+/* All counts of the columns from <column> on. */
+static double best_of_all(struct bed *bed, uint32_t column)
+{
+    double best = INFINITY;
+    if (column == bed->world.problem.column_count) {
+        double cost = plan_own_try(&bed->judge, bed->counts);
+        return keeps_rows(bed) ? cost : INFINITY;
+    }
+    for (uint32_t n = 0; n <= bed->world.columns[column].count_max; n++) {
+        bed->counts[column] = n;
+        double cost = best_of_all(bed, column + 1);
+        best = cost < best ? cost : best;
+    }
+    return best;
+}
+
+static double enumerate(struct bed *bed, double target, uint64_t work, double *io_best)
+{
+    assert_int_equal(plan_relax_close(&bed->tree.relax, 0, 0, NULL, NULL), ERR_OK);
+    return plan_enumerate(bed->enumerator, &bed->tree.relax, bed->tree.own, target, work, io_best,
+                          NULL, NULL);
+}
+
+static bool is_near(double a, double b)
+{
+    return __builtin_fabs(a - b) <= 1e-9 * (__builtin_fabs(a) + __builtin_fabs(b));
+}
+
+static void check(struct bed *bed)
+{
+    double optimum = best_of_all(bed, 0);
+    if (isinf(optimum))
+        return;
+    double best = 1.3 * optimum;
+    double bound = enumerate(bed, best, WORK, &best);
+    if (!is_near(bound, optimum))
+        fail_msg("%s: bound %.9f, optimum %.9f", bed->world.label, bound, optimum);
+    assert_true(is_near(best, optimum));
+    assert_true(is_near(plan_own_try(&bed->judge, bed->tree.own->place.counts), optimum));
+    assert_true(keeps_rows(bed));
+    double below = optimum * (1 - 1e-4), none = 2 * optimum;
+    assert_true(enumerate(bed, below, WORK, &none) == below);
+    assert_true(none >= optimum * (1 - 1e-9)); /* whatever it came across */
+    double some = 2 * optimum;
+    assert_true(isinf(enumerate(bed, 1.3 * optimum, 1, &some)) && some >= optimum * (1 - 1e-9));
+}
+
+static void test_best(void **state)
+{
+    (void)state;
+    struct bed *bed = new_bed();
+    uint32_t checked = 0;
+    for (size_t i = 0; i < COUNT_OF(shapes); i++)
+        for (uint64_t seed = 0; seed < SEEDS; seed++) {
+            if (!begin(bed, &shapes[i], seed))
+                continue;
+            check(bed);
+            plan_tree_end(&bed->tree);
+            checked++;
+        }
+    assert_true(checked > COUNT_OF(shapes) * SEEDS / 4);
+    free_bed(bed);
+}
+
+/* Each point is what its replicas are. */
+static void test_points(void **state)
+{
+    (void)state;
+    struct bed *bed = new_bed();
+    uint64_t seed = 0;
+    while (!begin(bed, &shapes[1], seed))
+        seed++;
+    struct plan_groups *groups = plan_groups_new(bed->tree.relax.column_count, &bed->arena);
+    assert_non_null(groups);
+    assert_true(plan_groups_make(groups, &bed->tree.relax, 1e6, WORK));
+    assert_true(groups->group_count < bed->world.problem.node_count); /* some are alike */
+    for (uint32_t i = 0; i < groups->point_count; i++) {
+        const struct plan_point *point = &groups->points[i];
+        double speed = 0, cost = 0;
+        memset(bed->counts, 0, sizeof bed->counts);
+        plan_groups_counts(groups, point, bed->counts);
+        for (uint32_t c = 0; c < bed->world.problem.column_count; c++) {
+            const struct plan_column *column = &bed->world.columns[c];
+            speed += 1e-6 * (double)column->speed * bed->counts[c];
+            cost += column->cost_usd_h * bed->counts[c];
+            cost += bed->counts[c] > 0 ? bed->world.nodes[column->node].open_usd_h : 0;
+        }
+        assert_true(speed >= point->speed * (1 - 1e-9)); /* no more than is asked counts */
+        assert_true(is_near(cost, point->cost_usd_h));
+    }
+    plan_tree_end(&bed->tree);
+    free_bed(bed);
+}
+
+static bool fits(struct shape shape)
+{
+    static struct world world;
+    world_draw(&world, &shape, 3);
+    return plan_groups_fit(&world.problem);
+}
+
+static void test_fit(void **state)
+{
+    (void)state;
+    struct shape shape = shapes[0];
+    assert_true(fits(shape));
+    shape.has_stock = true;
+    assert_true(fits(shape)); /* of one column each */
+    shape.classes = 2;
+    assert_false(fits(shape)); /* two nodes of a region are lost together */
+    shape = shapes[0];
+    shape.loses_providers = true;
+    assert_false(fits(shape));
+    shape = shapes[0];
+    shape.has_soft = true;
+    assert_false(fits(shape));
+    shape = shapes[0];
+    shape.has_moves = true;
+    assert_false(fits(shape));
+    shape = shapes[0];
+    shape.has_budget = true;
+    assert_false(fits(shape));
+    shape = shapes[0];
+    shape.loses_regions = false;
+    assert_false(fits(shape));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_best),
+        cmocka_unit_test(test_points),
+        cmocka_unit_test(test_fit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

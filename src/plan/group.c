@@ -1,0 +1,502 @@
+#include "plan/group.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/sort.h"
+
+enum {
+    LIST_MAX = 32768,
+    LINKS_MAX = 1 << 18,
+    REPLICAS_MAX = 1024, /* of a column */
+    WAYS_MAX = 32768     /* of all nodes */
+};
+
+#define REQUESTS(rate) (1e-6 * (double)(rate))
+#define NEARLY         (1 + 1e-9) /* what adding up may have lost */
+
+/* So many replicas of a column, and those of <before>. */
+struct link {
+    uint32_t before, column, count;
+};
+
+/* A point that may come: of the list before and an item on top. */
+struct listed {
+    struct plan_point point;
+    uint32_t from, item;
+};
+
+struct plan_makings {
+    double *rest; /* of each column of the relaxation: its cost without what all rows' prices say */
+    double *weights[PLAN_TABLES_MAX];
+    double *limits; /* of each column: how many replicas there may be */
+    struct link *links;
+    struct plan_point *replicas; /* of one column: 0, 1, 2 ... */
+    struct plan_point *ways;     /* of all nodes */
+    uint32_t way_firsts[PLAN_NODES_MAX], way_counts[PLAN_NODES_MAX], way_count;
+    double way_leasts[PLAN_NODES_MAX]; /* of each node's rests */
+    const struct plan_point *items;    /* what may be added: some of those */
+    struct plan_point *before;
+    struct listed *list;
+    uint32_t *order, *scratch;
+    const struct listed **stairs; /* the greatest speeds so far, by their fastest */
+    uint32_t link_count, item_count, before_count, list_count;
+};
+
+struct plan_groups *plan_groups_new(uint32_t columns_max, struct arena *arena)
+{
+    struct plan_groups *groups = ARENA_NEW(arena, struct plan_groups);
+    if (!groups)
+        return NULL;
+    groups->points = ARENA_ROOM(arena, struct plan_point, PLAN_POINTS_MAX);
+    struct plan_makings *makings = groups->makings = ARENA_NEW(arena, struct plan_makings);
+    if (!makings)
+        return NULL;
+    makings->rest = ARENA_ROOM(arena, double, columns_max);
+    for (uint32_t t = 0; t < PLAN_TABLES_MAX; t++)
+        makings->weights[t] = ARENA_ROOM(arena, double, columns_max);
+    makings->limits = ARENA_ROOM(arena, double, columns_max);
+    makings->links = ARENA_ROOM(arena, struct link, LINKS_MAX);
+    makings->replicas = ARENA_ROOM(arena, struct plan_point, REPLICAS_MAX);
+    makings->ways = ARENA_ROOM(arena, struct plan_point, WAYS_MAX);
+    makings->before = ARENA_ROOM(arena, struct plan_point, LIST_MAX);
+    makings->list = ARENA_ROOM(arena, struct listed, LIST_MAX);
+    makings->order = ARENA_ROOM(arena, uint32_t, LIST_MAX);
+    makings->scratch = ARENA_ROOM(arena, uint32_t, LIST_MAX);
+    makings->stairs = ARENA_ROOM(arena, const struct listed *, LIST_MAX);
+    return arena->is_overflown ? NULL : groups;
+}
+
+static bool is_lost_alone(const struct plan_problem *problem)
+{
+    for (uint32_t f = 0; f < problem->failure_count; f++)
+        if (problem->failures[f].region_count != 1)
+            return false;
+    for (uint32_t v = 0; v < problem->node_count; v++)
+        for (uint32_t u = 0; u < v; u++)
+            if (problem->nodes[u].region == problem->nodes[v].region)
+                return false;
+    return plan_may_all_fail(problem);
+}
+
+/* Does the row say no more than how many replicas of a column there may be? */
+static bool is_limit(const struct plan_row *row)
+{
+    return row->term_count == 1 && row->terms[0].factor > 0 && row->lower <= -PLAN_LP_INFINITY;
+}
+
+bool plan_groups_fit(const struct plan_problem *problem)
+{
+    if (problem->service_count != 1)
+        return false;
+    for (uint32_t r = 0; r < problem->row_count; r++)
+        if (!is_limit(&problem->rows[r]))
+            return false;
+    for (uint32_t v = 0; v < problem->node_count; v++)
+        if (problem->nodes[v].replicas_min > 1)
+            return false;
+    for (uint32_t c = 0; c < problem->column_count; c++) {
+        const struct plan_column *column = &problem->columns[c];
+        if (column->count_min > 0 || column->start_usd_h > 0 || column->stop_usd_h > 0)
+            return false;
+    }
+    for (uint32_t d = 0; d < problem->demand_count; d++)
+        if (problem->demands[d].unmet_usd < PLAN_LP_INFINITY)
+            return false;
+    return is_lost_alone(problem);
+}
+
+/* Prices ------------------------------------------------------------------------------------ */
+
+static bool is_plain(const struct plan_relax *relax, uint32_t row) /* of n and y alone */
+{
+    for (int32_t i = relax->rows.starts[row]; i < relax->rows.starts[row + 1]; i++)
+        if ((uint32_t)relax->rows.columns[i] >= relax->first_load)
+            return false;
+    return true;
+}
+
+/* What the set's plain rows add to the optimum. */
+static double worth_of(const struct plan_relax *relax, uint64_t key)
+{
+    double worth = 0;
+    for (uint32_t r = relax->first_cut; r < relax->sent; r++)
+        if (relax->keys[r] == key && relax->solution.duals[r] > 0 && is_plain(relax, r))
+            worth += relax->solution.duals[r] * relax->rows.lower[r];
+    return worth;
+}
+
+static void choose_sets(struct plan_groups *groups)
+{
+    const struct plan_relax *relax = groups->relax;
+    uint32_t known = relax->cut_count < relax->cuts_max ? relax->cut_count : relax->cuts_max;
+    double worths[PLAN_TABLES_MAX];
+    groups->weighed_count = 0;
+    for (uint32_t i = 0; i < known; i++) {
+        uint64_t key = plan_cut_key(&relax->cuts[i]);
+        double worth = worth_of(relax, key);
+        if (worth <= 0)
+            continue;
+        uint32_t at =
+            groups->weighed_count < PLAN_TABLES_MAX ? groups->weighed_count++ : PLAN_TABLES_MAX;
+        for (; at > 0 && worths[at - 1] < worth; at--)
+            if (at < PLAN_TABLES_MAX) {
+                worths[at] = worths[at - 1];
+                groups->weighed[at] = groups->weighed[at - 1];
+            }
+        if (at < PLAN_TABLES_MAX) {
+            worths[at] = worth;
+            groups->weighed[at] = (struct plan_weighed){relax->cuts[i].demands, key, 0};
+        }
+    }
+}
+
+/* The table whose set the row speaks of, or the number of tables. */
+static uint32_t table_of(const struct plan_groups *groups, uint32_t row)
+{
+    uint32_t t = 0;
+    while (t < groups->weighed_count && groups->weighed[t].key != groups->relax->keys[row])
+        t++;
+    return t < groups->weighed_count && is_plain(groups->relax, row) ? t : groups->weighed_count;
+}
+
+/* Rows of single nodes and limits are left out: points keep them by themselves. */
+static void weigh(struct plan_groups *groups)
+{
+    const struct plan_relax *relax = groups->relax;
+    struct plan_makings *makings = groups->makings;
+    const struct plan_lp_rows *rows = &relax->rows;
+    memcpy(makings->rest, relax->cost, relax->column_count * sizeof *makings->rest);
+    for (uint32_t t = 0; t < groups->weighed_count; t++)
+        memset(makings->weights[t], 0, relax->column_count * sizeof *makings->weights[t]);
+    groups->base = 0;
+    for (uint32_t r = relax->first_cut; r < relax->sent; r++) {
+        double price = relax->solution.duals[r];
+        double side = price > 0 ? rows->lower[r] : rows->upper[r];
+        if (price == 0 || __builtin_fabs(side) >= PLAN_LP_INFINITY)
+            continue;
+        uint32_t t = table_of(groups, r);
+        bool is_weighed = t < groups->weighed_count;
+        *(is_weighed ? &groups->weighed[t].value : &groups->base) += price * side;
+        for (int32_t i = rows->starts[r]; i < rows->starts[r + 1]; i++) {
+            makings->rest[rows->columns[i]] -= price * rows->values[i];
+            if (is_weighed)
+                makings->weights[t][rows->columns[i]] += price * rows->values[i];
+        }
+    }
+}
+
+static void find_limits(struct plan_groups *groups)
+{
+    const struct plan_relax *relax = groups->relax;
+    double *limits = groups->makings->limits;
+    memcpy(limits, relax->upper_first, relax->problem->column_count * sizeof *limits);
+    for (uint32_t r = 0; r < relax->problem->row_count; r++) {
+        const struct plan_term *term = relax->problem->rows[r].terms;
+        double most = floor(relax->rows.upper[relax->first_rule + r] / term->factor + 1e-9);
+        most = most > 0 ? most : 0;
+        limits[term->column] = most < limits[term->column] ? most : limits[term->column];
+    }
+}
+
+/* Points ------------------------------------------------------------------------------------ */
+
+static uint32_t link_up(struct plan_makings *makings, uint32_t before, uint32_t column,
+                        uint32_t count)
+{
+    if (makings->link_count == LINKS_MAX)
+        return PLAN_NONE;
+    makings->links[makings->link_count] = (struct link){before, column, count};
+    return makings->link_count++;
+}
+
+static void add(struct plan_point *to, const struct plan_point *more)
+{
+    to->speed += more->speed;
+    to->fastest = to->fastest > more->fastest ? to->fastest : more->fastest;
+    to->cost_usd_h += more->cost_usd_h;
+    to->rest += more->rest;
+    for (uint32_t t = 0; t < PLAN_TABLES_MAX; t++)
+        to->weights[t] += more->weights[t];
+}
+
+/* The cheapest first, of those the fastest, of those the most even. */
+static bool is_cheaper(const void *list, uint32_t left, uint32_t right)
+{
+    const struct plan_point *a = &((const struct listed *)list)[left].point;
+    const struct plan_point *b = &((const struct listed *)list)[right].point;
+    if (a->cost_usd_h != b->cost_usd_h)
+        return a->cost_usd_h < b->cost_usd_h;
+    return a->speed != b->speed ? a->speed > b->speed : a->fastest < b->fastest;
+}
+
+/* Is none so far as fast together, and its fastest no faster? Then it joins the stairs. */
+static bool climbs(const struct listed **stairs, uint32_t *count, const struct listed *next)
+{
+    uint32_t low = 0, high = *count; /* the first with a faster one */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (stairs[middle]->point.fastest <= next->point.fastest)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low > 0 && stairs[low - 1]->point.speed >= next->point.speed)
+        return false;
+    uint32_t first = low, end = low;
+    while (first > 0 && stairs[first - 1]->point.fastest == next->point.fastest)
+        first--;
+    while (end < *count && stairs[end]->point.speed <= next->point.speed)
+        end++;
+    memmove(stairs + first + 1, stairs + end, (*count - end) * sizeof *stairs);
+    stairs[first] = next;
+    *count -= end - first - 1;
+    return true;
+}
+
+/* Those of the list that no other one beats stay. */
+static void sift(struct plan_groups *groups)
+{
+    struct plan_makings *makings = groups->makings;
+    uint32_t stair_count = 0, kept = 0;
+    for (uint32_t i = 0; i < makings->list_count; i++)
+        makings->order[i] = i;
+    sort_indices(makings->order, makings->scratch, makings->list_count, is_cheaper, makings->list);
+    for (uint32_t i = 0; i < makings->list_count; i++) {
+        struct listed *next = &makings->list[makings->order[i]];
+        if (!climbs(makings->stairs, &stair_count, next))
+            next->from = PLAN_NONE;
+    }
+    for (uint32_t i = 0; i < makings->list_count; i++)
+        if (makings->list[i].from != PLAN_NONE)
+            makings->list[kept++] = makings->list[i];
+    groups->work += 16 * (uint64_t)makings->list_count;
+    makings->list_count = kept;
+}
+
+/* What those of the list are made of is noted, and they become the points that the next are made
+ * from. */
+static bool take_list(struct plan_makings *makings)
+{
+    for (uint32_t i = 0; i < makings->list_count; i++) {
+        struct listed *own = &makings->list[i];
+        uint32_t made = makings->before[own->from].made;
+        for (uint32_t l = makings->items[own->item].made; l != PLAN_NONE;
+             l = makings->links[l].before) {
+            made = link_up(makings, made, makings->links[l].column, makings->links[l].count);
+            if (made == PLAN_NONE)
+                return false;
+        }
+        own->point.made = made;
+    }
+    for (uint32_t i = 0; i < makings->list_count; i++)
+        makings->before[i] = makings->list[i].point;
+    makings->before_count = makings->list_count;
+    return true;
+}
+
+/* Each item on top of each point so far, where that is of use: up to <most> together, up to
+ * <most_lost> without the fastest; those with more rest than <rest_max> are left out, which is
+ * below infinity for items of ascending rest. */
+static bool combine(struct plan_groups *groups, double most, double most_lost, double rest_max)
+{
+    struct plan_makings *makings = groups->makings;
+    makings->list_count = 0;
+    for (uint32_t i = 0; i < makings->before_count; i++) {
+        const struct plan_point *from = &makings->before[i];
+        bool is_enough = from->speed >= most && from->speed - from->fastest >= most_lost;
+        for (uint32_t k = 0; k < makings->item_count; k++) {
+            const struct plan_point *item = &makings->items[k];
+            if (from->rest + item->rest > rest_max)
+                break;
+            if (is_enough && item->speed > 0)
+                continue;
+            if (makings->list_count == LIST_MAX) {
+                sift(groups);
+                if (makings->list_count > LIST_MAX / 2)
+                    return false;
+            }
+            struct listed *to = &makings->list[makings->list_count++];
+            *to = (struct listed){*from, i, k};
+            add(&to->point, item);
+            groups->work++;
+        }
+        groups->work++;
+        if (groups->work > groups->work_max)
+            return false;
+    }
+    sift(groups);
+    return take_list(makings);
+}
+
+static void begin_list(struct plan_makings *makings)
+{
+    makings->before[0] = (struct plan_point){.made = PLAN_NONE};
+    makings->before_count = 1;
+}
+
+/* 0, 1, 2 ... replicas of a column become items. */
+static bool list_replicas(struct plan_groups *groups, uint32_t column, double most)
+{
+    const struct plan_relax *relax = groups->relax;
+    struct plan_makings *makings = groups->makings;
+    double speed = REQUESTS(relax->problem->columns[column].speed);
+    uint32_t count = 0;
+    for (; count <= makings->limits[column] && (count == 0 || (count - 1) * speed < most);
+         count++) {
+        uint32_t made = count ? link_up(makings, PLAN_NONE, column, count) : PLAN_NONE;
+        if (count == REPLICAS_MAX || (count && made == PLAN_NONE))
+            return false;
+        struct plan_point *item = &makings->replicas[count];
+        *item = (struct plan_point){.speed = count * speed,
+                                    .cost_usd_h = count * relax->cost[column],
+                                    .rest = count * makings->rest[column],
+                                    .made = made};
+        for (uint32_t t = 0; t < groups->weighed_count; t++)
+            item->weights[t] = count * makings->weights[t][column];
+    }
+    makings->items = makings->replicas;
+    makings->item_count = count;
+    return true;
+}
+
+/* The node is open, and answers what it earns most with. */
+static void open_node(struct plan_groups *groups, uint32_t node, double asked,
+                      struct plan_point *way)
+{
+    const struct plan_relax *relax = groups->relax;
+    const struct plan_makings *makings = groups->makings;
+    double share = 1e-6 * relax->problem->services[0].share_ppm;
+    uint32_t open = relax->first_open + node, load = relax->first_load + node;
+    way->speed = way->speed < asked / share ? way->speed : asked / share;
+    way->fastest = way->speed;
+    way->cost_usd_h += relax->cost[open];
+    way->rest += makings->rest[open];
+    if (makings->rest[load] < 0)
+        way->rest += makings->rest[load] * share * way->speed;
+    for (uint32_t t = 0; t < groups->weighed_count; t++)
+        way->weights[t] += makings->weights[t][open];
+}
+
+static bool has_less_rest(const void *points, uint32_t left, uint32_t right)
+{
+    const struct plan_point *all = points;
+    return all[left].rest < all[right].rest;
+}
+
+/* The ways to run a node that no other one beats, the least rest first. */
+static bool list_ways(struct plan_groups *groups, uint32_t node, double asked)
+{
+    const struct plan_node *own = &groups->relax->problem->nodes[node];
+    struct plan_makings *makings = groups->makings;
+    double most = asked / (1e-6 * groups->relax->problem->services[0].share_ppm);
+    begin_list(makings);
+    for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++)
+        if (!list_replicas(groups, c, most) || !combine(groups, most, -INFINITY, INFINITY))
+            return false;
+    if (makings->way_count + makings->before_count > WAYS_MAX)
+        return false;
+    makings->way_firsts[node] = makings->way_count;
+    makings->way_counts[node] = makings->before_count;
+    for (uint32_t i = 0; i < makings->before_count; i++) {
+        if (makings->before[i].speed > 0)
+            open_node(groups, node, asked, &makings->before[i]);
+        makings->order[i] = i;
+    }
+    sort_indices(makings->order, makings->scratch, makings->before_count, has_less_rest,
+                 makings->before);
+    for (uint32_t i = 0; i < makings->before_count; i++)
+        makings->ways[makings->way_count++] = makings->before[makings->order[i]];
+    makings->way_leasts[node] = makings->ways[makings->way_firsts[node]].rest;
+    return true;
+}
+
+static void list_groups(struct plan_groups *groups)
+{
+    const struct plan_problem *problem = groups->relax->problem;
+    const struct plan_graph *graph = &groups->relax->graphs[0];
+    groups->group_count = 0;
+    for (uint32_t v = 0; v < problem->node_count && groups->group_count <= PLAN_GROUPS_MAX; v++) {
+        struct plan_group own = {.egress_usd = problem->nodes[v].egress_usd};
+        for (uint32_t i = graph->node_links[v]; i < graph->node_links[v + 1]; i++) {
+            uint32_t d = graph->edge_demands[graph->links[i]];
+            plan_demand_set_add(&own.demands, d);
+            own.asked += REQUESTS(graph->rates[d]);
+        }
+        if (own.asked == 0 || problem->nodes[v].column_count == 0)
+            continue;
+        uint32_t g = 0;
+        while (g < groups->group_count &&
+               (memcmp(&groups->groups[g].demands, &own.demands, sizeof own.demands) != 0 ||
+                groups->groups[g].egress_usd != own.egress_usd))
+            g++;
+        if (g == groups->group_count && groups->group_count++ < PLAN_GROUPS_MAX)
+            groups->groups[g] = own;
+        if (g < PLAN_GROUPS_MAX)
+            groups->groups[g].nodes[groups->groups[g].node_count++] = v;
+    }
+}
+
+/* A plan below the target has no more than <spare> of rest above the least. */
+static bool list_points(struct plan_groups *groups, struct plan_group *group, double spare)
+{
+    const struct plan_service *service = &groups->relax->problem->services[0];
+    struct plan_makings *makings = groups->makings;
+    double least = 0;
+    begin_list(makings);
+    for (uint32_t i = 0; i < group->node_count; i++) {
+        uint32_t v = group->nodes[i];
+        least += makings->way_leasts[v];
+        makings->items = makings->ways + makings->way_firsts[v];
+        makings->item_count = makings->way_counts[v];
+        if (!combine(groups, group->asked / (1e-6 * service->share_ppm),
+                     group->asked / (1e-6 * service->share_lost_ppm), least + spare))
+            return false;
+    }
+    if (groups->point_count + makings->before_count > PLAN_POINTS_MAX)
+        return false;
+    group->point_first = groups->point_count;
+    group->point_count = makings->before_count;
+    memcpy(groups->points + groups->point_count, makings->before,
+           makings->before_count * sizeof *makings->before);
+    groups->point_count += makings->before_count;
+    return true;
+}
+
+bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax, double target,
+                      uint64_t work_max)
+{
+    struct plan_makings *makings = groups->makings;
+    groups->relax = relax;
+    groups->work = 0;
+    groups->work_max = work_max;
+    groups->point_count = makings->link_count = makings->way_count = 0;
+    choose_sets(groups);
+    weigh(groups);
+    find_limits(groups);
+    list_groups(groups);
+    if (groups->group_count > PLAN_GROUPS_MAX)
+        return false;
+    groups->bound_usd_h = groups->base;
+    for (uint32_t t = 0; t < groups->weighed_count; t++)
+        groups->bound_usd_h += groups->weighed[t].value;
+    for (uint32_t g = 0; g < groups->group_count; g++)
+        for (uint32_t i = 0; i < groups->groups[g].node_count; i++) {
+            if (!list_ways(groups, groups->groups[g].nodes[i], groups->groups[g].asked))
+                return false;
+            groups->bound_usd_h += makings->way_leasts[groups->groups[g].nodes[i]];
+        }
+    double spare = (target - groups->bound_usd_h) * NEARLY + 1e-9 * __builtin_fabs(target);
+    for (uint32_t g = 0; g < groups->group_count; g++)
+        if (!list_points(groups, &groups->groups[g], spare))
+            return false;
+    return true;
+}
+
+void plan_groups_counts(const struct plan_groups *groups, const struct plan_point *point,
+                        uint32_t *counts)
+{
+    const struct link *links = groups->makings->links;
+    for (uint32_t l = point->made; l != PLAN_NONE; l = links[l].before)
+        counts[links[l].column] += links[l].count;
+}

@@ -1,0 +1,74 @@
+/* group.h: what the nodes of one service can do together, as few choices.
+ *
+ * Nodes that the same demands may be answered from, at the same price of traffic, are a *group*.
+ * Where every region may be lost alone, Hall's condition for a set U of demands is
+ *     sum over N(U) of S  >=  D(U) / share,        sum S - max S  >=  D(U) / share_lost       (1)
+ * with S[v] the speed of the replicas of node v, no more than its demands ask for. N(U) is made of
+ * whole groups: of each, nothing counts but the sum of S and the greatest one. A *point* is a way
+ * to run a group that no other one beats in sum, greatest and cost; every plan can be exchanged,
+ * group by group, for one of points that costs no more. Some hundred points stand for what are
+ * millions of ways to fill the nodes.
+ *
+ * Prices of rows that hold for every plan below <target> (relax.h) split a point's cost: what rows
+ * of the sets that were chosen for tables.h say, and the *rest*, of which no plan below <target>
+ * has more than <target> exceeds the bound by (reduced-cost fixing): such points are left out. */
+#ifndef PLAN_GROUP_H
+#define PLAN_GROUP_H
+
+#include "plan/relax.h"
+
+enum { PLAN_GROUPS_MAX = 64, PLAN_TABLES_MAX = 2, PLAN_POINTS_MAX = 16384 };
+
+struct plan_point {
+    double speed, fastest; /* requests per second, at full load */
+    double cost_usd_h;
+    double rest;                     /* of the cost, at prices; of all in the group >= rest_least */
+    double weights[PLAN_TABLES_MAX]; /* parts of it that rows of each table's set stand for */
+    uint32_t made;                   /* how: plan_groups_counts() */
+};
+
+struct plan_group {
+    struct plan_demand_set demands; /* that its nodes may answer */
+    double egress_usd, asked;       /* of a request; by all its demands, requests per second */
+    uint32_t nodes[PLAN_NODES_MAX], node_count;
+    uint32_t point_first, point_count;
+};
+
+/* A set whose rows' prices are kept apart. */
+struct plan_weighed {
+    struct plan_demand_set demands;
+    uint64_t key;
+    double value; /* sum of price x side of its rows */
+};
+
+struct plan_makings;
+
+struct plan_groups {
+    const struct plan_relax *relax;
+    struct plan_group groups[PLAN_GROUPS_MAX];
+    struct plan_point *points;
+    uint32_t group_count, point_count;
+    struct plan_weighed weighed[PLAN_TABLES_MAX];
+    uint32_t weighed_count;
+    double base;        /* sum of price x side of all other rows */
+    double bound_usd_h; /* of every plan, from prices alone */
+    struct plan_makings *makings;
+    uint64_t work, work_max;
+};
+
+/* Scratch; NULL: the arena is too small. <columns_max>: of a relaxation. */
+struct plan_groups *plan_groups_new(uint32_t columns_max, struct arena *arena);
+
+/* One service, hard demands, no moves, each region lost alone, no rules but limits of columns. */
+bool plan_groups_fit(const struct plan_problem *problem);
+
+/* Groups and points at the last solution of <relax>, which fits, for plans below <target>. false:
+ * there are too many, or it takes more than <work_max>. */
+bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax, double target,
+                      uint64_t work_max);
+
+/* Adds the replicas of a point to <counts> of each column. */
+void plan_groups_counts(const struct plan_groups *groups, const struct plan_point *point,
+                        uint32_t *counts);
+
+#endif
