@@ -157,6 +157,8 @@ static void check(struct bed *bed)
     assert_true(is_near(best, optimum));
     assert_true(is_near(plan_own_try(&bed->judge, bed->tree.own->place.counts), optimum));
     assert_true(keeps_rows(bed));
+    double near = 1.001 * optimum; /* few points are left */
+    assert_true(is_near(enumerate(bed, near, WORK, &near), optimum) && is_near(near, optimum));
     double below = optimum * (1 - 1e-4), none = 2 * optimum;
     assert_true(enumerate(bed, below, WORK, &none) == below);
     assert_true(none >= optimum * (1 - 1e-9)); /* whatever it came across */

@@ -618,16 +618,11 @@ void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *conte
         plan_relax_purge(relax);
 }
 
-/* Few replicas, and none of the last attempts in vain? Otherwise some turns go by before the next.
- */
-static bool may_enumerate(struct plan_tree *tree)
+/* The tree itself gets half of the last attempt's work, and twice that for each in vain. */
+static bool may_enumerate(const struct plan_tree *tree)
 {
-    if (!tree->may_enumerate || tree->is_done || !isfinite(tree->best_usd_h))
-        return false;
-    if (tree->waits == 0)
-        return true;
-    tree->waits--;
-    return false;
+    return tree->may_enumerate && !tree->is_done && isfinite(tree->best_usd_h) &&
+           tree->relax.work >= tree->resume_at;
 }
 
 static bool is_small(const struct plan_relax *relax)
@@ -671,9 +666,11 @@ bool plan_tree_enumerate(struct plan_tree *tree, struct plan_enumerator *enumera
     }
     tree->allowance *= 2;
     tree->vain = tree->bound_usd_h > before ? 0 : tree->vain + 1;
-    tree->waits = tree->vain < VAIN_MAX ? (1U << tree->vain) - 1 : 1U << VAIN_MAX;
+    uint64_t spent = tree->relax.work - begin;
+    tree->resume_at =
+        tree->relax.work + (spent << (tree->vain < VAIN_MAX ? tree->vain : VAIN_MAX)) / 2;
     tree->step = tree->step < STEP_MIN ? STEP_FIRST : tree->step;
-    tree->solved += (uint32_t)((tree->relax.work - begin) / WORK_OF_LEAF);
+    tree->solved += (uint32_t)(spent / WORK_OF_LEAF);
     return true;
 }
 

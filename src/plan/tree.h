@@ -42,10 +42,11 @@ struct plan_tree {
     double best_usd_h;   /* the cheapest known at these prices */
     double bound_usd_h;  /* of the service at these prices */
     bool is_done;
-    bool may_enumerate;   /* is the service small, as far as is known? */
-    uint32_t vain, waits; /* turns that enumerating proved nothing in; and that go by without it */
-    double step;          /* share of the gap to prove next */
-    uint64_t allowance;   /* of work, for that */
+    bool may_enumerate; /* is the service small, as far as is known? */
+    uint32_t vain;      /* attempts in a row that proved nothing */
+    uint64_t resume_at; /* work of the tree, before the next */
+    double step;        /* share of the gap to prove next */
+    uint64_t allowance; /* of work, for that */
     uint32_t solved;
 };
 
