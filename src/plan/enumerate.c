@@ -17,6 +17,7 @@ enum {
 
 #define REQUESTS(rate) (1e-6 * (double)(rate))
 #define LESS           (1 - 1e-9) /* what adding up may have lost */
+#define MICRO          1e-6       /* of a request a second: a node's room is rounded down to it */
 #define STRETCH_MIN    0.01       /* of what is asked: not halved any more */
 #define FLOAT_LESS     5e-6       /* the same in single precision */
 
@@ -116,8 +117,10 @@ static struct set set_of(const struct plan_enumerator *e, const struct plan_dema
     double rate = 0;
     for (uint32_t d = 0; d < relax->graphs[0].demand_count; d++)
         rate += plan_demand_set_has(demands, d) ? REQUESTS(relax->graphs[0].rates[d]) : 0;
-    set.asked = rate / (1e-6 * service->share_ppm) * LESS;
-    set.asked_lost = rate / (1e-6 * service->share_lost_ppm) * LESS;
+    rate = rate * LESS - MICRO * relax->problem->node_count;
+    rate = rate > MICRO ? rate : MICRO;
+    set.asked = rate / (1e-6 * service->share_ppm);
+    set.asked_lost = rate / (1e-6 * service->share_lost_ppm);
     for (uint32_t g = 0; g < e->groups->group_count; g++)
         for (size_t w = 0; w < COUNT_OF(demands->words); w++)
             if (demands->words[w] & e->groups->groups[g].demands.words[w])
@@ -401,9 +404,29 @@ static void fill_table(struct plan_enumerator *e, uint32_t t)
 
 /* Search ------------------------------------------------------------------------------------ */
 
+/* Do the points that were picked keep every set that is known, but for what rounding takes? Then a
+ * plan that they stand for may be one where they are not. */
+static bool nearly_holds(const struct plan_enumerator *e)
+{
+    for (uint32_t i = 0; i < e->set_count; i++) {
+        double speed = 0, fastest = 0;
+        for (uint32_t j = 0; j < e->depths; j++) {
+            const struct plan_point *point = &e->groups->points[e->picked[j]];
+            if (!(e->sets[i].groups >> e->order[j] & 1))
+                continue;
+            speed += point->speed;
+            fastest = fastest > point->fastest ? fastest : point->fastest;
+        }
+        if (speed < e->sets[i].asked || speed - fastest < e->sets[i].asked_lost)
+            return false;
+    }
+    return true;
+}
+
 /* All is taken: is it a plan, and how dear? */
 static void close_plan(struct plan_enumerator *e)
 {
+    double least = e->states[e->depths].cost_usd_h;
     uint32_t columns = e->groups->relax->problem->column_count;
     uint64_t work = e->own->place.work;
     memset(e->counts, 0, columns * sizeof *e->counts);
@@ -413,6 +436,7 @@ static void close_plan(struct plan_enumerator *e)
     e->work += e->own->place.work - work;
     if (!is_plan) {
         add_known_sets(e);
+        e->target = least < e->target && nearly_holds(e) ? least : e->target;
         return;
     }
     double cost = e->own->place.services[0].egress_usd_h;

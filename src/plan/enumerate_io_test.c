@@ -195,6 +195,10 @@ static void test_points(void **state)
     assert_non_null(groups);
     assert_true(plan_groups_make(groups, &bed->tree.relax, 1e6, WORK));
     assert_true(groups->group_count < bed->world.problem.node_count); /* some are alike */
+    bed->tree.relax.cost[0] -= 100;
+    assert_false(plan_groups_make(groups, &bed->tree.relax, 1e6, WORK)); /* it would earn money */
+    bed->tree.relax.cost[0] += 100;
+    assert_true(plan_groups_make(groups, &bed->tree.relax, 1e6, WORK));
     for (uint32_t i = 0; i < groups->point_count; i++) {
         const struct plan_point *point = &groups->points[i];
         double speed = 0, cost = 0;

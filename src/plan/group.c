@@ -463,6 +463,15 @@ static bool list_points(struct plan_groups *groups, struct plan_group *group, do
     return true;
 }
 
+/* Of what earns money, more than enough may be best: then points would leave it out. */
+static bool earns(const struct plan_relax *relax)
+{
+    for (uint32_t c = 0; c < relax->first_load; c++)
+        if (relax->cost[c] < 0)
+            return true;
+    return false;
+}
+
 bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax, double target,
                       uint64_t work_max)
 {
@@ -475,7 +484,7 @@ bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax
     weigh(groups);
     find_limits(groups);
     list_groups(groups);
-    if (groups->group_count > PLAN_GROUPS_MAX)
+    if (groups->group_count > PLAN_GROUPS_MAX || earns(relax))
         return false;
     groups->bound_usd_h = groups->base;
     for (uint32_t t = 0; t < groups->weighed_count; t++)

@@ -63,7 +63,8 @@ struct plan_groups *plan_groups_new(uint32_t columns_max, struct arena *arena);
 bool plan_groups_fit(const struct plan_problem *problem);
 
 /* Groups and points at the last solution of <relax>, which fits, for plans below <target>. false:
- * there are too many, or it takes more than <work_max>. */
+ * there are too many, it takes more than <work_max>, or a price makes a replica cost less than
+ * nothing. */
 bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax, double target,
                       uint64_t work_max);
 
