@@ -21,8 +21,8 @@ enum {
     OWN_FREE = 3000000, /* and so much besides: some 20 ms */
     ENUMERATE_FIRST = 1500000,
     RESPONSE = 1500000,
-    ENUMERATED_MAX = 40, /* replicas */
-    VAIN_MAX = 4,
+    ENUMERATED_MAX = 40,  /* replicas */
+    VAIN_MAX = 6,         /* attempts in a row */
     WORK_OF_LEAF = 50000, /* about */
 };
 
@@ -618,7 +618,8 @@ void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *conte
         plan_relax_purge(relax);
 }
 
-/* The tree itself gets half of the last attempt's work, and twice that for each in vain. */
+/* The tree itself gets half of the last attempt's work, and twice that for each in vain, of which
+ * there may be some: then the service has too many points, or none. */
 static bool may_enumerate(const struct plan_tree *tree)
 {
     return tree->may_enumerate && !tree->is_done && isfinite(tree->best_usd_h) &&
@@ -667,8 +668,8 @@ bool plan_tree_enumerate(struct plan_tree *tree, struct plan_enumerator *enumera
     tree->allowance *= 2;
     tree->vain = tree->bound_usd_h > before ? 0 : tree->vain + 1;
     uint64_t spent = tree->relax.work - begin;
-    tree->resume_at =
-        tree->relax.work + (spent << (tree->vain < VAIN_MAX ? tree->vain : VAIN_MAX)) / 2;
+    tree->resume_at = tree->relax.work + (spent << tree->vain) / 2;
+    tree->may_enumerate = tree->vain < VAIN_MAX;
     tree->step = tree->step < STEP_MIN ? STEP_FIRST : tree->step;
     tree->solved += (uint32_t)(spent / WORK_OF_LEAF);
     return true;
