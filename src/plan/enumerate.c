@@ -17,9 +17,8 @@ enum {
 
 #define REQUESTS(rate) (1e-6 * (double)(rate))
 #define LESS           (1 - 1e-9) /* what adding up may have lost */
-#define MICRO          1e-6       /* of a request a second: a node's room is rounded down to it */
 #define STRETCH_MIN    0.01       /* of what is asked: not halved any more */
-#define FLOAT_LESS     5e-6       /* the same in single precision */
+#define FLOAT_LOSS     0x1p-24    /* of a sum in single precision, by each term */
 
 /* A set of demands, and what its groups must do. */
 struct set {
@@ -33,6 +32,7 @@ struct table {
     struct set set;
     double useful[PLAN_GROUPS_MAX]; /* no node of a group can do more for the set */
     double unit;
+    double margin;        /* what sums in single precision may be above the true ones */
     uint32_t range_count; /* of the fastest node's speed */
     double lows[RANGES_MAX], highs[RANGES_MAX];
     float *least; /* of the groups from depth j on, by range and units */
@@ -117,10 +117,8 @@ static struct set set_of(const struct plan_enumerator *e, const struct plan_dema
     double rate = 0;
     for (uint32_t d = 0; d < relax->graphs[0].demand_count; d++)
         rate += plan_demand_set_has(demands, d) ? REQUESTS(relax->graphs[0].rates[d]) : 0;
-    rate = rate * LESS - MICRO * relax->problem->node_count;
-    rate = rate > MICRO ? rate : MICRO;
-    set.asked = rate / (1e-6 * service->share_ppm);
-    set.asked_lost = rate / (1e-6 * service->share_lost_ppm);
+    set.asked = rate / (1e-6 * service->share_ppm) * LESS;
+    set.asked_lost = rate / (1e-6 * service->share_lost_ppm) * LESS;
     for (uint32_t g = 0; g < e->groups->group_count; g++)
         for (size_t w = 0; w < COUNT_OF(demands->words); w++)
             if (demands->words[w] & e->groups->groups[g].demands.words[w])
@@ -181,6 +179,29 @@ static void find_sets(struct plan_enumerator *e)
 
 /* Tables ------------------------------------------------------------------------------------ */
 
+/* The first table counts the rest, too. */
+static float weight_in(const struct plan_point *point, uint32_t t)
+{
+    return (float)(t == 0 ? point->weights[0] + point->rest : point->weights[t]);
+}
+
+/* A sum has a term of each group, two more in leave_out(), and terms and result are rounded, too.
+ */
+static double margin_of(const struct plan_enumerator *e, uint32_t t)
+{
+    double sum = 0;
+    for (uint32_t g = 0; g < e->groups->group_count; g++) {
+        const struct plan_group *group = &e->groups->groups[g];
+        double most = 0;
+        for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
+            double weight = __builtin_fabs(weight_in(&e->groups->points[i], t));
+            most = weight > most ? weight : most;
+        }
+        sum += most;
+    }
+    return FLOAT_LOSS * (e->groups->group_count + 6) * sum;
+}
+
 static void begin_table(struct plan_enumerator *e, uint32_t t)
 {
     const struct plan_graph *graph = &e->groups->relax->graphs[0];
@@ -194,6 +215,7 @@ static void begin_table(struct plan_enumerator *e, uint32_t t)
                 plan_demand_set_has(&e->groups->groups[g].demands, d))
                 table->useful[g] += REQUESTS(graph->rates[d]) / share;
     }
+    table->margin = margin_of(e, t);
 }
 
 static double fastest_in(const struct table *table, uint32_t group, double fastest)
@@ -245,17 +267,6 @@ static void extend(float *sums)
         sums[-(ptrdiff_t)u] = sums[0];
 }
 
-/* The first table counts the rest, too. */
-static float weight_in(const struct plan_point *point, uint32_t t)
-{
-    return (float)(t == 0 ? point->weights[0] + point->rest : point->weights[t]);
-}
-
-static double less(double sum)
-{
-    return sum - FLOAT_LESS * __builtin_fabs(sum);
-}
-
 static bool is_taken(const struct plan_enumerator *e, uint32_t t, uint32_t group, uint32_t point,
                      double high)
 {
@@ -295,7 +306,7 @@ static void keep_suffixes(struct plan_enumerator *e, uint32_t t, uint32_t range)
     for (uint32_t j = 0; j <= e->depths; j++) {
         float *to = table->least + ((size_t)j * table->range_count + range) * (UNITS + 1);
         for (uint32_t u = 0; u <= UNITS; u++)
-            to[u] = (float)less(suffix_of(e, j)[u]);
+            to[u] = (float)(suffix_of(e, j)[u] - table->margin);
     }
 }
 
@@ -342,7 +353,7 @@ static void leave_out(struct plan_enumerator *e, double high, double others)
                 least = sum < least ? sum : least;
             }
             e->work += 2 * UNITS / WORK_OF_UNITS;
-            e->is_out[i] = others + less(weight + least) >= e->target;
+            e->is_out[i] = others + (weight + least - table->margin) >= e->target;
             if (!e->is_out[i])
                 take_point(before, next, units, weight);
         }
@@ -404,29 +415,9 @@ static void fill_table(struct plan_enumerator *e, uint32_t t)
 
 /* Search ------------------------------------------------------------------------------------ */
 
-/* Do the points that were picked keep every set that is known, but for what rounding takes? Then a
- * plan that they stand for may be one where they are not. */
-static bool nearly_holds(const struct plan_enumerator *e)
-{
-    for (uint32_t i = 0; i < e->set_count; i++) {
-        double speed = 0, fastest = 0;
-        for (uint32_t j = 0; j < e->depths; j++) {
-            const struct plan_point *point = &e->groups->points[e->picked[j]];
-            if (!(e->sets[i].groups >> e->order[j] & 1))
-                continue;
-            speed += point->speed;
-            fastest = fastest > point->fastest ? fastest : point->fastest;
-        }
-        if (speed < e->sets[i].asked || speed - fastest < e->sets[i].asked_lost)
-            return false;
-    }
-    return true;
-}
-
 /* All is taken: is it a plan, and how dear? */
 static void close_plan(struct plan_enumerator *e)
 {
-    double least = e->states[e->depths].cost_usd_h;
     uint32_t columns = e->groups->relax->problem->column_count;
     uint64_t work = e->own->place.work;
     memset(e->counts, 0, columns * sizeof *e->counts);
@@ -436,7 +427,6 @@ static void close_plan(struct plan_enumerator *e)
     e->work += e->own->place.work - work;
     if (!is_plan) {
         add_known_sets(e);
-        e->target = least < e->target && nearly_holds(e) ? least : e->target;
         return;
     }
     double cost = e->own->place.services[0].egress_usd_h;
@@ -626,7 +616,7 @@ static double bound_stretch(struct plan_enumerator *e, double low, double high)
     table->unit = asked_with(table, low) / UNITS;
     memset(e->is_out, 0, e->groups->point_count * sizeof *e->is_out);
     fill_suffixes(e, 0, high);
-    return value_of_others(e) + less(suffix_of(e, 0)[UNITS]);
+    return value_of_others(e) + (suffix_of(e, 0)[UNITS] - table->margin);
 }
 
 /* The stretch with the least bound comes first; it is halved until it is short. */

@@ -90,10 +90,9 @@ static void free_bed(struct bed *bed)
 }
 
 /* false: the relaxation has no plan. */
-static bool begin(struct bed *bed, const struct shape *shape, uint64_t seed)
+static bool begin_drawn(struct bed *bed)
 {
     arena_reset(&bed->arena, 0);
-    world_draw(&bed->world, shape, seed);
     const struct plan_problem *problem = &bed->world.problem;
     assert_int_equal(plan_tree_begin(&bed->tree, problem, &bed->lp, 0, false, &bed->arena), ERR_OK);
     assert_true(plan_own_init(&bed->judge, problem, problem->columns, 1, &bed->arena));
@@ -106,6 +105,12 @@ static bool begin(struct bed *bed, const struct shape *shape, uint64_t seed)
         return true;
     plan_tree_end(&bed->tree);
     return false;
+}
+
+static bool begin(struct bed *bed, const struct shape *shape, uint64_t seed)
+{
+    world_draw(&bed->world, shape, seed);
+    return begin_drawn(bed);
 }
 
 static bool keeps_rows(const struct bed *bed)
@@ -183,6 +188,43 @@ static void test_best(void **state)
     free_bed(bed);
 }
 
+/* A node's room is rounded down: two of half of what is asked, and half a micro-request more, have
+ * a micro-request less than one of all. The cheapest three nodes in real numbers are no plan. */
+static void test_rounding(void **state)
+{
+    (void)state;
+    static const struct plan_column sold[] = {{.cost_usd_h = 1, .count_max = 2},
+                                              {.cost_usd_h = 2, .count_max = 2},
+                                              {.cost_usd_h = 1, .count_max = 1}};
+    const struct shape shape = {.name = "rounding",
+                                .services = 1,
+                                .regions = COUNT_OF(sold),
+                                .skus = 1,
+                                .zones = 1,
+                                .classes = 1,
+                                .count_max = 2,
+                                .load = 1,
+                                .loses_regions = true};
+    struct bed *bed = new_bed();
+    struct world *world = &bed->world;
+    for (uint64_t seed = 0; world->problem.node_count < COUNT_OF(sold) ||
+                            world->demands[0].node_count < COUNT_OF(sold);
+         seed++)
+        world_draw(world, &shape, seed);
+    world->services[0].share_ppm = world->services[0].share_lost_ppm = 500000;
+    world->demands[0].rate = 1000001;
+    for (uint32_t c = 0; c < COUNT_OF(sold); c++) {
+        world->columns[c] = sold[c];
+        world->columns[c].node = c;
+        world->columns[c].speed = 1000001;
+    }
+    assert_true(begin_drawn(bed));
+    assert_true(best_of_all(bed, 0) == 6); /* two of the first, two of the second */
+    check(bed);
+    plan_tree_end(&bed->tree);
+    free_bed(bed);
+}
+
 /* Each point is what its replicas are. */
 static void test_points(void **state)
 {
@@ -254,6 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_best),
+        cmocka_unit_test(test_rounding),
         cmocka_unit_test(test_points),
         cmocka_unit_test(test_fit),
     };

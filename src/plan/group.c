@@ -14,6 +14,7 @@ enum {
 
 #define REQUESTS(rate) (1e-6 * (double)(rate))
 #define NEARLY         (1 + 1e-9) /* what adding up may have lost */
+#define LOSS           1e-12      /* the same of prices and sides */
 
 /* So many replicas of a column, and those of <before>. */
 struct link {
@@ -39,7 +40,7 @@ struct plan_makings {
     struct plan_point *before;
     struct listed *list;
     uint32_t *order, *scratch;
-    const struct listed **stairs; /* the greatest speeds so far, by their fastest */
+    const struct listed **stairs; /* the most room so far, by the greatest node */
     uint32_t link_count, item_count, before_count, list_count;
 };
 
@@ -170,6 +171,7 @@ static void weigh(struct plan_groups *groups)
     for (uint32_t t = 0; t < groups->weighed_count; t++)
         memset(makings->weights[t], 0, relax->column_count * sizeof *makings->weights[t]);
     groups->base = 0;
+    double sum = 0;
     for (uint32_t r = relax->first_cut; r < relax->sent; r++) {
         double price = relax->solution.duals[r];
         double side = price > 0 ? rows->lower[r] : rows->upper[r];
@@ -178,12 +180,14 @@ static void weigh(struct plan_groups *groups)
         uint32_t t = table_of(groups, r);
         bool is_weighed = t < groups->weighed_count;
         *(is_weighed ? &groups->weighed[t].value : &groups->base) += price * side;
+        sum += __builtin_fabs(price * side);
         for (int32_t i = rows->starts[r]; i < rows->starts[r + 1]; i++) {
             makings->rest[rows->columns[i]] -= price * rows->values[i];
             if (is_weighed)
                 makings->weights[t][rows->columns[i]] += price * rows->values[i];
         }
     }
+    groups->base -= LOSS * sum;
 }
 
 static void find_limits(struct plan_groups *groups)
@@ -212,6 +216,9 @@ static uint32_t link_up(struct plan_makings *makings, uint32_t before, uint32_t 
 
 static void add(struct plan_point *to, const struct plan_point *more)
 {
+    to->room += more->room;
+    to->room_lost += more->room_lost;
+    to->greatest = to->greatest > more->greatest ? to->greatest : more->greatest;
     to->speed += more->speed;
     to->fastest = to->fastest > more->fastest ? to->fastest : more->fastest;
     to->cost_usd_h += more->cost_usd_h;
@@ -220,33 +227,34 @@ static void add(struct plan_point *to, const struct plan_point *more)
         to->weights[t] += more->weights[t];
 }
 
-/* The cheapest first, of those the fastest, of those the most even. */
+/* The cheapest first, of those the roomiest, of those the most even. */
 static bool is_cheaper(const void *list, uint32_t left, uint32_t right)
 {
     const struct plan_point *a = &((const struct listed *)list)[left].point;
     const struct plan_point *b = &((const struct listed *)list)[right].point;
     if (a->cost_usd_h != b->cost_usd_h)
         return a->cost_usd_h < b->cost_usd_h;
-    return a->speed != b->speed ? a->speed > b->speed : a->fastest < b->fastest;
+    return a->room_lost != b->room_lost ? a->room_lost > b->room_lost : a->greatest < b->greatest;
 }
 
-/* Is none so far as fast together, and its fastest no faster? Then it joins the stairs. */
+/* Has none so far as much room together, and no greater node? Then it joins the stairs. */
 static bool climbs(const struct listed **stairs, uint32_t *count, const struct listed *next)
 {
-    uint32_t low = 0, high = *count; /* the first with a faster one */
+    uint32_t low = 0, high = *count; /* the first with a greater one */
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (stairs[middle]->point.fastest <= next->point.fastest)
+        if (stairs[middle]->point.greatest <= next->point.greatest)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low > 0 && stairs[low - 1]->point.speed >= next->point.speed)
+    if (low > 0 && stairs[low - 1]->point.room_lost >= next->point.room_lost &&
+        stairs[low - 1]->point.room >= next->point.room)
         return false;
     uint32_t first = low, end = low;
-    while (first > 0 && stairs[first - 1]->point.fastest == next->point.fastest)
+    while (first > 0 && stairs[first - 1]->point.greatest == next->point.greatest)
         first--;
-    while (end < *count && stairs[end]->point.speed <= next->point.speed)
+    while (end < *count && stairs[end]->point.room_lost <= next->point.room_lost)
         end++;
     memmove(stairs + first + 1, stairs + end, (*count - end) * sizeof *stairs);
     stairs[first] = next;
@@ -295,16 +303,16 @@ static bool take_list(struct plan_makings *makings)
     return true;
 }
 
-/* Each item on top of each point so far, where that is of use: up to <most> together, up to
- * <most_lost> without the fastest; those with more rest than <rest_max> are left out, which is
+/* Each item on top of each point so far, where that is of use: up to room for <most> together, and
+ * for <most_lost> without the greatest; those with more rest than <rest_max> are left out, which is
  * below infinity for items of ascending rest. */
-static bool combine(struct plan_groups *groups, double most, double most_lost, double rest_max)
+static bool combine(struct plan_groups *groups, int64_t most, int64_t most_lost, double rest_max)
 {
     struct plan_makings *makings = groups->makings;
     makings->list_count = 0;
     for (uint32_t i = 0; i < makings->before_count; i++) {
         const struct plan_point *from = &makings->before[i];
-        bool is_enough = from->speed >= most && from->speed - from->fastest >= most_lost;
+        bool is_enough = from->room >= most && from->room_lost - from->greatest >= most_lost;
         for (uint32_t k = 0; k < makings->item_count; k++) {
             const struct plan_point *item = &makings->items[k];
             if (from->rest + item->rest > rest_max)
@@ -335,20 +343,22 @@ static void begin_list(struct plan_makings *makings)
     makings->before_count = 1;
 }
 
-/* 0, 1, 2 ... replicas of a column become items. */
-static bool list_replicas(struct plan_groups *groups, uint32_t column, double most)
+/* 0, 1, 2 ... replicas of a column become items, up to the first that do <most>; their room is at
+ * full load. */
+static bool list_replicas(struct plan_groups *groups, uint32_t column, int64_t most)
 {
     const struct plan_relax *relax = groups->relax;
     struct plan_makings *makings = groups->makings;
-    double speed = REQUESTS(relax->problem->columns[column].speed);
+    int64_t speed = relax->problem->columns[column].speed, room = 0;
     uint32_t count = 0;
-    for (; count <= makings->limits[column] && (count == 0 || (count - 1) * speed < most);
-         count++) {
+    for (; count <= makings->limits[column] && room - speed < most; count++, room += speed) {
         uint32_t made = count ? link_up(makings, PLAN_NONE, column, count) : PLAN_NONE;
         if (count == REPLICAS_MAX || (count && made == PLAN_NONE))
             return false;
         struct plan_point *item = &makings->replicas[count];
-        *item = (struct plan_point){.speed = count * speed,
+        *item = (struct plan_point){.room = room,
+                                    .room_lost = room,
+                                    .speed = REQUESTS(room),
                                     .cost_usd_h = count * relax->cost[column],
                                     .rest = count * makings->rest[column],
                                     .made = made};
@@ -360,15 +370,36 @@ static bool list_replicas(struct plan_groups *groups, uint32_t column, double mo
     return true;
 }
 
-/* The node is open, and answers what it earns most with. */
-static void open_node(struct plan_groups *groups, uint32_t node, double asked,
+static int64_t least_of(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The least speed that has room for so much. */
+static int64_t speed_for(int64_t asked, uint32_t share_ppm)
+{
+    int64_t speed = (int64_t)((double)asked / (1e-6 * share_ppm));
+    while (plan_capacity(speed, share_ppm) >= asked)
+        speed--;
+    while (plan_capacity(speed, share_ppm) < asked)
+        speed++;
+    return speed;
+}
+
+/* The node is open, has room for no more than <asked>, and answers what it earns most with. */
+static void open_node(struct plan_groups *groups, uint32_t node, int64_t asked,
                       struct plan_point *way)
 {
     const struct plan_relax *relax = groups->relax;
+    const struct plan_service *service = &relax->problem->services[0];
     const struct plan_makings *makings = groups->makings;
-    double share = 1e-6 * relax->problem->services[0].share_ppm;
+    double share = 1e-6 * service->share_ppm;
     uint32_t open = relax->first_open + node, load = relax->first_load + node;
-    way->speed = way->speed < asked / share ? way->speed : asked / share;
+    int64_t speed = way->room;
+    way->room = least_of(plan_capacity(speed, service->share_ppm), asked);
+    way->room_lost = least_of(plan_capacity(speed, service->share_lost_ppm), asked);
+    way->greatest = way->room_lost;
+    way->speed = way->speed < REQUESTS(asked) / share ? way->speed : REQUESTS(asked) / share;
     way->fastest = way->speed;
     way->cost_usd_h += relax->cost[open];
     way->rest += makings->rest[open];
@@ -385,14 +416,15 @@ static bool has_less_rest(const void *points, uint32_t left, uint32_t right)
 }
 
 /* The ways to run a node that no other one beats, the least rest first. */
-static bool list_ways(struct plan_groups *groups, uint32_t node, double asked)
+static bool list_ways(struct plan_groups *groups, uint32_t node, int64_t asked)
 {
-    const struct plan_node *own = &groups->relax->problem->nodes[node];
+    const struct plan_problem *problem = groups->relax->problem;
+    const struct plan_node *own = &problem->nodes[node];
     struct plan_makings *makings = groups->makings;
-    double most = asked / (1e-6 * groups->relax->problem->services[0].share_ppm);
+    int64_t most = speed_for(asked, problem->services[0].share_ppm);
     begin_list(makings);
     for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++)
-        if (!list_replicas(groups, c, most) || !combine(groups, most, -INFINITY, INFINITY))
+        if (!list_replicas(groups, c, most) || !combine(groups, most, 0, INFINITY))
             return false;
     if (makings->way_count + makings->before_count > WAYS_MAX)
         return false;
@@ -421,7 +453,7 @@ static void list_groups(struct plan_groups *groups)
         for (uint32_t i = graph->node_links[v]; i < graph->node_links[v + 1]; i++) {
             uint32_t d = graph->edge_demands[graph->links[i]];
             plan_demand_set_add(&own.demands, d);
-            own.asked += REQUESTS(graph->rates[d]);
+            own.asked += graph->rates[d];
         }
         if (own.asked == 0 || problem->nodes[v].column_count == 0)
             continue;
@@ -440,7 +472,6 @@ static void list_groups(struct plan_groups *groups)
 /* A plan below the target has no more than <spare> of rest above the least. */
 static bool list_points(struct plan_groups *groups, struct plan_group *group, double spare)
 {
-    const struct plan_service *service = &groups->relax->problem->services[0];
     struct plan_makings *makings = groups->makings;
     double least = 0;
     begin_list(makings);
@@ -449,8 +480,7 @@ static bool list_points(struct plan_groups *groups, struct plan_group *group, do
         least += makings->way_leasts[v];
         makings->items = makings->ways + makings->way_firsts[v];
         makings->item_count = makings->way_counts[v];
-        if (!combine(groups, group->asked / (1e-6 * service->share_ppm),
-                     group->asked / (1e-6 * service->share_lost_ppm), least + spare))
+        if (!combine(groups, group->asked, group->asked, least + spare))
             return false;
     }
     if (groups->point_count + makings->before_count > PLAN_POINTS_MAX)

@@ -5,9 +5,9 @@
  *     sum over N(U) of S  >=  D(U) / share,        sum S - max S  >=  D(U) / share_lost       (1)
  * with S[v] the speed of the replicas of node v, no more than its demands ask for. N(U) is made of
  * whole groups: of each, nothing counts but the sum of S and the greatest one. A *point* is a way
- * to run a group that no other one beats in sum, greatest and cost; every plan can be exchanged,
- * group by group, for one of points that costs no more. Some hundred points stand for what are
- * millions of ways to fill the nodes.
+ * to run a group that no other one beats in sum, greatest and cost, in whole micro-requests as a
+ * node's room is rounded down; every plan can be exchanged, group by group, for one of points that
+ * costs no more. Some hundred points stand for what are millions of ways to fill the nodes.
  *
  * Prices of rows that hold for every plan below <target> (relax.h) split a point's cost: what rows
  * of the sets that were chosen for tables.h say, and the *rest*, of which no plan below <target>
@@ -20,7 +20,8 @@
 enum { PLAN_GROUPS_MAX = 64, PLAN_TABLES_MAX = 2, PLAN_POINTS_MAX = 16384 };
 
 struct plan_point {
-    double speed, fastest; /* requests per second, at full load */
+    int64_t room, room_lost, greatest; /* exact: what its nodes can answer, with something lost */
+    double speed, fastest;             /* requests per second, at full load; no more than asked */
     double cost_usd_h;
     double rest;                     /* of the cost, at prices; of all in the group >= rest_least */
     double weights[PLAN_TABLES_MAX]; /* parts of it that rows of each table's set stand for */
@@ -29,7 +30,8 @@ struct plan_point {
 
 struct plan_group {
     struct plan_demand_set demands; /* that its nodes may answer */
-    double egress_usd, asked;       /* of a request; by all its demands, requests per second */
+    double egress_usd;              /* of a request */
+    int64_t asked;                  /* by all its demands, micro-requests per second */
     uint32_t nodes[PLAN_NODES_MAX], node_count;
     uint32_t point_first, point_count;
 };
