@@ -4,6 +4,8 @@
 
 #include "plan/problem.h"
 
+struct plan_place;
+
 struct plan_flow {
     uint32_t demand, node;
     int64_t rate; /* > 0 */
@@ -19,5 +21,11 @@ struct plan_answer {
 /* What the answer costs at list prices: replicas, open nodes, moves, traffic, and what is left
  * unanswered. */
 double plan_answer_cost(const struct plan_problem *problem, const struct plan_answer *answer);
+
+/* Of a plan that <place> has room for: <counts> stay the caller's, the flows are the cheapest, and
+ * demands that may stay unmet get what the replicas can answer besides what the place says. false:
+ * the arena is too small. */
+MUST_USE bool plan_answer_make(struct plan_answer *ret_answer, struct plan_place *place,
+                               uint32_t *counts, struct arena *arena);
 
 #endif

@@ -32,8 +32,9 @@ enum {
     WORK_MAX = 3000000 /* of one knapsack; what is proven by then is what counts */
 };
 
-#define GAIN_MIN 1e-4 /* of V */
-#define TINY     1e-5 /* weights below this share of the optimum are none: rows of great range */
+#define GAIN_MIN  1e-4 /* of V */
+#define LEAST_MIN 1e-6 /* of the relaxation's optimum: below it, V is noise, and gains nothing */
+#define TINY      1e-5 /* weights below this share of the optimum are none: rows of great range */
 
 struct way { /* to run replicas: of one site, or of the sites so far */
     double speed, weight;
@@ -422,7 +423,8 @@ static bool cut_set(struct plan_knapsack *k, struct plan_relax *relax, const str
     double lost = least_weight(k, relax, set, true, enough);
     double least = least_weight(k, relax, set, false, enough > lost ? enough : lost);
     least = lost > least ? lost : least;
-    if (least <= enough || isinf(least) || !plan_relax_has_room(relax, count))
+    double least_min = LEAST_MIN * __builtin_fabs(relax->solution.objective);
+    if (least <= enough || least <= least_min || isinf(least) || !plan_relax_has_room(relax, count))
         return false;
     relax->key = plan_cut_key(set);
     plan_relax_row(relax, 1 - 1e-9, PLAN_LP_INFINITY);

@@ -42,6 +42,10 @@ static const struct shape shapes[] = {
     {"moves", 2, 4, 2, 3, 1, 5, .load = 2, .has_moves = true, .loses_regions = true},
     {"pins", 2, 4, 2, 3, 1, 5, .load = 2, .has_pins = true, .loses_regions = true},
     {"soft", 2, 3, 2, 3, 1, 4, .load = 2, .has_soft = true, .has_stock = true},
+    {"parts", 2, 6, 2, 4, 1, 5, .load = 2, .has_stock = true, .loses_regions = true,
+     .has_open = true, .has_parts = true},
+    {"parts and rules", 2, 6, 2, 4, 1, 5, .load = 2, .has_least = true, .has_soft = true,
+     .has_budget = true, .has_parts = true},
     {"all", 2, 4, 2, 3, 2, 8, .load = 4, .has_spot = true, .has_stock = true, .has_budget = true,
      .has_carbon = true, .loses_regions = true, .has_moves = true, .has_open = true,
      .has_egress = true},
@@ -55,6 +59,8 @@ static const struct shape tiny_shapes[] = {
     {"tiny budget", 2, 3, 2, 2, 1, 3, .load = 1, .has_budget = true, .loses_regions = true},
     {"tiny least", 1, 4, 2, 3, 1, 4, .load = 1, .more_max = 1, .loses_providers = true},
     {"tiny moves", 1, 4, 2, 3, 1, 4, .load = 1, .has_moves = true, .loses_regions = true},
+    {"tiny parts", 2, 4, 2, 2, 1, 3, .load = 1, .loses_regions = true, .has_stock = true,
+     .has_egress = true, .has_parts = true},
     {"tiny soft", 1, 3, 2, 3, 1, 3, .load = 2, .has_soft = true, .loses_regions = true},
 };
 
@@ -65,7 +71,7 @@ struct plan {
 };
 
 static struct plan_lp_api lp;
-static char memory[64 << 20], audit_memory[1 << 20];
+static char memory[128 << 20], audit_memory[1 << 20];
 
 /* Plans ------------------------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "plan/exchange.h"
+#include "plan/parts.h"
 #include "plan/place.h"
 #include "plan/relax.h"
 #include "plan/tree.h"
@@ -48,7 +49,7 @@ struct turn {
 struct search {
     const struct plan_problem *problem;
     const struct plan_limits *limits;
-    const struct plan_answer *warm;
+    const uint32_t *warm; /* counts of a plan to begin with; NULL: none */
     struct plan_relax relax;
     struct plan_place place;
     struct plan_tree *trees;  /* of each service, at prices: for the bound */
@@ -488,58 +489,6 @@ static void search_jointly(struct search *search)
     }
 }
 
-static void add_flows(struct search *search, uint32_t service, struct plan_answer *answer)
-{
-    const struct plan_service *own = &search->problem->services[service];
-    const struct plan_graph *graph = &search->place.services[service].graph;
-    plan_place_route(&search->place, service);
-    for (uint32_t e = 0; e < graph->edge_count; e++)
-        if (search->place.services[service].routing.flows[e] > 0)
-            answer->flows[answer->flow_count++] =
-                (struct plan_flow){.demand = own->demand_first + graph->edge_demands[e],
-                                   .node = own->node_first + graph->edge_nodes[e],
-                                   .rate = search->place.services[service].routing.flows[e]};
-}
-
-/* Then what the replicas that are there can answer all the same. */
-static void answer_more(struct search *search)
-{
-    const struct plan_problem *problem = search->problem;
-    for (uint32_t d = 0; d < problem->demand_count; d++) {
-        if (search->relax.unmet_columns[d] == PLAN_NONE)
-            continue;
-        int64_t low = plan_place_answered(&search->place, d), high = problem->demands[d].rate;
-        while (low < high) {
-            int64_t middle = high - (high - low) / 2;
-            plan_place_answer(&search->place, d, middle);
-            if (plan_place_holds(&search->place, problem->demands[d].service))
-                low = middle;
-            else
-                high = middle - 1;
-        }
-        plan_place_answer(&search->place, d, low);
-    }
-}
-
-static bool make_answer(struct search *search, struct arena *arena, struct plan_answer *ret_answer)
-{
-    const struct plan_problem *problem = search->problem;
-    uint32_t flow_count = 0;
-    for (uint32_t s = 0; s < problem->service_count; s++)
-        flow_count += search->place.services[s].graph.edge_count;
-    *ret_answer = (struct plan_answer){.counts = search->best,
-                                       .flows = ARENA_ARRAY(arena, struct plan_flow, flow_count)};
-    if (!ret_answer->flows)
-        return false;
-    for (uint32_t c = 0; c < problem->column_count; c++)
-        plan_place_set(&search->place, c, search->best[c]);
-    answer_more(search);
-    for (uint32_t s = 0; s < problem->service_count; s++)
-        add_flows(search, s, ret_answer);
-    ret_answer->cost_usd_h = plan_answer_cost(problem, ret_answer);
-    return true;
-}
-
 static bool begin_hands(struct search *search, uint32_t node_max, uint32_t column_max,
                         struct arena *arena)
 {
@@ -660,8 +609,7 @@ static enum err find_prices(struct search *search, double *ret_root_usd_h)
             (rounding > 2 && whole - last <= gain_min * whole))
             return ERR_OK;
         last = whole;
-        set_prices(search);
-        plan_relax_purge(&search->relax);
+        set_prices(search); /* no row goes: those of now may be needed at the next prices */
         if (search->is_thorough)
             plan_relax_separate_empty(&search->relax);
     }
@@ -683,7 +631,7 @@ static void find_first_plan(struct search *search)
     static const double thetas[] = {0.0, 0.3, 0.6, 0.9}, shares[] = {1, 0.98, 0.95, 0.9, 0.8, 0};
     const struct plan_problem *problem = search->problem;
     leave_unmet(search);
-    if (search->warm && mend(search, search->warm->counts))
+    if (search->warm && mend(search, search->warm))
         keep_best(search);
     plan_place_price(&search->place, search->prices);
     for (size_t i = 0; i < COUNT_OF(thetas) && (isinf(search->best_usd_h) || !is_over(search)); i++)
@@ -737,16 +685,17 @@ static enum err find(struct search *search, struct arena *arena, struct plan_res
         take_best(search, NULL);
         search_jointly(search);
     }
-    if (!make_answer(search, arena, &ret_result->answer))
+    if (!plan_answer_make(&ret_result->answer, &search->place, search->best, arena))
         return ERR_MEMORY;
     search->best_usd_h = ret_result->answer.cost_usd_h; /* answers more, where it may */
     ret_result->status = status_of(search);
     return ERR_OK;
 }
 
-enum err plan_solve(const struct plan_problem *problem, const struct plan_lp_api *lp,
-                    const struct plan_limits *limits, const struct plan_answer *warm,
-                    struct arena *arena, struct plan_result *ret_result, struct text *why)
+/* <warm>: counts. */
+static enum err solve(const struct plan_problem *problem, const struct plan_lp_api *lp,
+                      const struct plan_limits *limits, const uint32_t *warm, struct arena *arena,
+                      struct plan_result *ret_result, struct text *why)
 {
     struct plan_result result = {0};
     struct search *search = ARENA_NEW(arena, struct search);
@@ -788,4 +737,19 @@ enum err plan_solve(const struct plan_problem *problem, const struct plan_lp_api
     else
         *ret_result = result;
     return err;
+}
+
+enum err plan_solve(const struct plan_problem *problem, const struct plan_lp_api *lp,
+                    const struct plan_limits *limits, const struct plan_answer *warm,
+                    struct arena *arena, struct plan_result *ret_result, struct text *why)
+{
+    struct plan_parts parts;
+    if (!plan_parts_make(&parts, problem, arena))
+        return ERR_MEMORY;
+    uint32_t *begin = warm ? plan_parts_take(&parts, warm->counts, arena) : NULL;
+    if (warm && !begin)
+        return ERR_MEMORY;
+    enum err err = solve(&parts.problem, lp, limits, begin, arena, ret_result, why);
+    bool has_plan = !err && ret_result->answer.counts;
+    return has_plan && !plan_parts_join(&parts, &ret_result->answer, arena) ? ERR_MEMORY : err;
 }

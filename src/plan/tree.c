@@ -518,10 +518,8 @@ static uint32_t close_leaf(struct plan_tree *tree, struct plan_place *place, uin
 }
 
 /* false: the leaf can hold nothing better than what is known. */
-static bool raise_bound(struct plan_tree *tree, uint32_t leaf, double bound)
+static bool is_worth(const struct plan_tree *tree, uint32_t leaf)
 {
-    if (bound > tree->leaves[leaf].bound)
-        tree->leaves[leaf].bound = bound;
     return tree->leaves[leaf].bound < tree->best_usd_h * (1 - WORTH);
 }
 
@@ -540,7 +538,10 @@ static uint32_t solve_leaf(struct plan_tree *tree, struct plan_place *place, uin
             plan_relax_close(relax, is_closed ? CLOSE_ROUNDS : 0, ROOT_GAIN, is_over, context);
         if (err == ERR_VALUE)
             return PLAN_NONE;
-        if (!raise_bound(tree, leaf, err ? before : plan_relax_bound(relax)))
+        double bound = err ? before : plan_relax_bound(relax);
+        if (bound > tree->leaves[leaf].bound)
+            tree->leaves[leaf].bound = bound;
+        if (!is_worth(tree, leaf))
             return PLAN_NONE;
         if (leaf == 0 && !err)
             note_root(tree);
@@ -711,10 +712,11 @@ void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t c
     for (uint32_t i = 0; i < count && !tree->is_done; i++) {
         if (is_over && is_over(context))
             break;
+        if (leaf != PLAN_NONE && !is_worth(tree, leaf))
+            leaf = PLAN_NONE; /* a better plan was found on the way; others may have less */
         if (leaf == PLAN_NONE && tree->heap_count > 0)
             leaf = heap_pop(tree);
-        if (leaf == PLAN_NONE || tree->leaves[leaf].bound >= tree->best_usd_h * (1 - WORTH) ||
-            tree->leaf_count + 2 > tree->leaves_max) {
+        if (leaf == PLAN_NONE || !is_worth(tree, leaf) || tree->leaf_count + 2 > tree->leaves_max) {
             tree->is_done = true;
             break;
         }

@@ -2,7 +2,8 @@
  * all its parts. The same shape and seed give the same world.
  *
  * A service is sold in most regions, each sku of a node has a speed and a price that vary a little,
- * and each demand may be answered by the first two nodes and most of the others. */
+ * and each demand may be answered by the first two nodes and most of the others; of a service that
+ * falls apart, by every second node. */
 #ifndef PLAN_WORLD_TEST_H
 #define PLAN_WORLD_TEST_H
 
@@ -34,7 +35,7 @@ struct shape {
     double load; /* requests per second of a demand: up to 1.5 times this */
     bool has_spot, has_stock, has_budget, has_spread, has_carbon, has_least;
     bool loses_regions, loses_providers;
-    bool has_soft, has_moves, has_open, has_egress, has_pins;
+    bool has_soft, has_moves, has_open, has_egress, has_pins, has_parts;
     uint32_t more_max; /* an open node needs one replica and up to this many more */
 };
 
@@ -117,7 +118,7 @@ static inline void world_draw_demand(struct world *world, const struct shape *sh
         demand->unmet_usd = 1e-3 * rng_unit(rng) * rng_unit(rng);
     uint32_t *near = world->near[problem->demand_count++];
     for (uint32_t v = 0; v < service->node_count; v++)
-        if (v < 2 || rng_below(rng, 3) > 0)
+        if (shape->has_parts ? v % 2 == zone % 2 : v < 2 || rng_below(rng, 3) > 0)
             near[demand->node_count++] = service->node_first + v;
 }
 
