@@ -47,8 +47,8 @@ struct candidate {
 struct state {
     double speeds[SETS_MAX], fastest[SETS_MAX];
     double table_speeds[PLAN_TABLES_MAX], table_fastest[PLAN_TABLES_MAX];
-    double value;  /* at prices without those of other rows, which are fixed */
-    double linear; /* bound by prices alone */
+    double value;              /* at prices without those of other rows, which are fixed */
+    double linear[PLAN_RESTS]; /* bounds by prices alone */
     double cost_usd_h;
 };
 
@@ -62,11 +62,11 @@ struct plan_enumerator {
     struct plan_own *own;
     struct table tables[PLAN_TABLES_MAX];
     struct set sets[SETS_MAX];
-    uint32_t set_count, set_used;               /* those that were known when the search began */
-    uint32_t order[PLAN_GROUPS_MAX];            /* of groups, by depth */
-    uint32_t depths;                            /* how many */
-    double most[PLAN_GROUPS_MAX + 1][SETS_MAX]; /* that the groups from a depth on can do */
-    double rests[PLAN_GROUPS_MAX + 1];          /* and their least rest, and cost */
+    uint32_t set_count, set_used;                  /* those that were known when the search began */
+    uint32_t order[PLAN_GROUPS_MAX];               /* of groups, by depth */
+    uint32_t depths;                               /* how many */
+    double most[PLAN_GROUPS_MAX + 1][SETS_MAX];    /* that the groups from a depth on can do */
+    double rests[PLAN_GROUPS_MAX + 1][PLAN_RESTS]; /* and their least rests, and cost */
     double costs[PLAN_GROUPS_MAX + 1];
     double egress_usd_h; /* at least */
     bool *is_out;        /* points that no plan below the target has */
@@ -182,7 +182,7 @@ static void find_sets(struct plan_enumerator *e)
 /* The first table counts the rest, too. */
 static float weight_in(const struct plan_point *point, uint32_t t)
 {
-    return (float)(t == 0 ? point->weights[0] + point->rest : point->weights[t]);
+    return (float)(t == 0 ? point->weights[0] + point->rests[0] : point->weights[t]);
 }
 
 /* A sum has a term of each group, two more in leave_out(), and terms and result are rounded, too.
@@ -445,12 +445,14 @@ static double take(const struct plan_enumerator *e, uint32_t depth, const struct
 {
     const struct state *from = &e->states[depth];
     uint32_t g = e->order[depth];
-    to->linear = from->linear + point->rest;
     to->cost_usd_h = from->cost_usd_h + point->cost_usd_h;
-    to->value = from->value + point->rest;
-    double linear = to->linear + e->rests[depth + 1];
+    to->value = from->value + point->rests[0];
     double bound = to->cost_usd_h + e->costs[depth + 1];
-    bound = linear > bound ? linear : bound;
+    for (uint32_t k = 0; k < PLAN_RESTS; k++) {
+        to->linear[k] = from->linear[k] + point->rests[k];
+        double linear = to->linear[k] + e->rests[depth + 1][k];
+        bound = linear > bound ? linear : bound;
+    }
     for (uint32_t t = 0; t < e->groups->weighed_count; t++)
         to->value += point->weights[t];
     double value = to->value;
@@ -556,19 +558,22 @@ static void sum_up(struct plan_enumerator *e)
 {
     e->set_used = e->set_count;
     memset(e->most[e->depths], 0, sizeof e->most[e->depths]);
-    e->rests[e->depths] = e->costs[e->depths] = 0;
+    memset(e->rests[e->depths], 0, sizeof e->rests[e->depths]);
+    e->costs[e->depths] = 0;
     for (uint32_t j = e->depths; j-- > 0;) {
         const struct plan_group *group = group_at(e, j);
-        double speed = 0, rest = INFINITY, cost = INFINITY;
+        double speed = 0, rests[PLAN_RESTS] = {INFINITY, INFINITY}, cost = INFINITY;
         for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
             const struct plan_point *point = &e->groups->points[i];
             if (e->is_out[i])
                 continue;
             speed = point->speed > speed ? point->speed : speed;
-            rest = point->rest < rest ? point->rest : rest;
             cost = point->cost_usd_h < cost ? point->cost_usd_h : cost;
+            for (uint32_t k = 0; k < PLAN_RESTS; k++)
+                rests[k] = point->rests[k] < rests[k] ? point->rests[k] : rests[k];
         }
-        e->rests[j] = e->rests[j + 1] + rest;
+        for (uint32_t k = 0; k < PLAN_RESTS; k++)
+            e->rests[j][k] = e->rests[j + 1][k] + rests[k];
         e->costs[j] = e->costs[j + 1] + cost;
         for (uint32_t i = 0; i < e->set_used; i++)
             e->most[j][i] = e->most[j + 1][i] + (e->sets[i].groups >> e->order[j] & 1 ? speed : 0);
@@ -589,10 +594,8 @@ static void search_points(struct plan_enumerator *e)
 {
     const struct plan_groups *groups = e->groups;
     sum_up(e);
-    e->states[0] = (struct state){
-        .value = groups->base, .linear = groups->base, .cost_usd_h = e->egress_usd_h};
-    for (uint32_t t = 0; t < groups->weighed_count; t++)
-        e->states[0].linear += groups->weighed[t].value;
+    e->states[0] = (struct state){.value = groups->base, .cost_usd_h = e->egress_usd_h};
+    memcpy(e->states[0].linear, groups->bounds_usd_h, sizeof groups->bounds_usd_h);
     search(e, 0);
 }
 
@@ -677,9 +680,9 @@ static void order_groups(struct plan_enumerator *e)
     }
 }
 
-double plan_enumerate(struct plan_enumerator *e, struct plan_relax *relax, struct plan_own *own,
-                      double target, uint64_t work_max, double *io_best, bool (*is_over)(void *),
-                      void *context)
+double plan_enumerate(struct plan_enumerator *e, struct plan_relax *relax,
+                      const struct plan_root *root, struct plan_own *own, double target,
+                      uint64_t work_max, double *io_best, bool (*is_over)(void *), void *context)
 {
     e->own = own;
     e->target = target;
@@ -688,7 +691,7 @@ double plan_enumerate(struct plan_enumerator *e, struct plan_relax *relax, struc
     e->work_max = work_max;
     e->is_over = is_over;
     e->context = context;
-    bool is_made = plan_groups_make(e->groups, relax, target, work_max);
+    bool is_made = plan_groups_make(e->groups, relax, root, target, work_max);
     e->is_broken_off = !is_made;
     e->work = e->groups->work;
     if (is_made) {

@@ -27,13 +27,14 @@ struct plan_enumerator;
 struct plan_enumerator *plan_enumerator_new(uint32_t columns_max, struct arena *arena);
 
 /* Looks for plans that cost less than <target> at the costs of <relax>, whose solution's prices it
- * takes (plan_groups_fit()), for at most <work_max>. <own>: of the same service; plans that are
- * found join its pool. <io_best>: the cheapest so far; one that is cheaper is left in own's place.
+ * takes beside those of <root> (plan_groups_fit()), for at most <work_max>. <own>: of the same
+ * service; plans that are found join its pool. <io_best>: the cheapest so far; one that is cheaper
+ * is left in own's place.
  *
  * A bound on the cost of every plan: <target>, or that of the cheapest, when all was looked at;
  * -INFINITY when there was too much. */
 double plan_enumerate(struct plan_enumerator *enumerator, struct plan_relax *relax,
-                      struct plan_own *own, double target, uint64_t work_max, double *io_best,
-                      bool (*is_over)(void *), void *context);
+                      const struct plan_root *root, struct plan_own *own, double target,
+                      uint64_t work_max, double *io_best, bool (*is_over)(void *), void *context);
 
 #endif

@@ -141,8 +141,8 @@ static double best_of_all(struct bed *bed, uint32_t column)
 static double enumerate(struct bed *bed, double target, uint64_t work, double *io_best)
 {
     assert_int_equal(plan_relax_close(&bed->tree.relax, 0, 0, NULL, NULL), ERR_OK);
-    return plan_enumerate(bed->enumerator, &bed->tree.relax, bed->tree.own, target, work, io_best,
-                          NULL, NULL);
+    return plan_enumerate(bed->enumerator, &bed->tree.relax, &bed->tree.roots[0], bed->tree.own,
+                          target, work, io_best, NULL, NULL);
 }
 
 static bool is_near(double a, double b)
@@ -235,12 +235,13 @@ static void test_points(void **state)
         seed++;
     struct plan_groups *groups = plan_groups_new(bed->tree.relax.column_count, &bed->arena);
     assert_non_null(groups);
-    assert_true(plan_groups_make(groups, &bed->tree.relax, 1e6, WORK));
+    assert_true(plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK));
     assert_true(groups->group_count < bed->world.problem.node_count); /* some are alike */
     bed->tree.relax.cost[0] -= 100;
-    assert_false(plan_groups_make(groups, &bed->tree.relax, 1e6, WORK)); /* it would earn money */
+    assert_false(plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6,
+                                  WORK)); /* it would earn money */
     bed->tree.relax.cost[0] += 100;
-    assert_true(plan_groups_make(groups, &bed->tree.relax, 1e6, WORK));
+    assert_true(plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK));
     for (uint32_t i = 0; i < groups->point_count; i++) {
         const struct plan_point *point = &groups->points[i];
         double speed = 0, cost = 0;

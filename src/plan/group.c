@@ -28,15 +28,15 @@ struct listed {
 };
 
 struct plan_makings {
-    double *rest; /* of each column of the relaxation: its cost without what all rows' prices say */
+    double *rests[PLAN_RESTS]; /* of each column: its cost without what all rows' prices say */
     double *weights[PLAN_TABLES_MAX];
     double *limits; /* of each column: how many replicas there may be */
     struct link *links;
     struct plan_point *replicas; /* of one column: 0, 1, 2 ... */
     struct plan_point *ways;     /* of all nodes */
     uint32_t way_firsts[PLAN_NODES_MAX], way_counts[PLAN_NODES_MAX], way_count;
-    double way_leasts[PLAN_NODES_MAX]; /* of each node's rests */
-    const struct plan_point *items;    /* what may be added: some of those */
+    double way_leasts[PLAN_NODES_MAX][PLAN_RESTS]; /* of each node's */
+    const struct plan_point *items;                /* what may be added: some of those */
     struct plan_point *before;
     struct listed *list;
     uint32_t *order, *scratch;
@@ -53,7 +53,8 @@ struct plan_groups *plan_groups_new(uint32_t columns_max, struct arena *arena)
     struct plan_makings *makings = groups->makings = ARENA_NEW(arena, struct plan_makings);
     if (!makings)
         return NULL;
-    makings->rest = ARENA_ROOM(arena, double, columns_max);
+    for (uint32_t k = 0; k < PLAN_RESTS; k++)
+        makings->rests[k] = ARENA_ROOM(arena, double, columns_max);
     for (uint32_t t = 0; t < PLAN_TABLES_MAX; t++)
         makings->weights[t] = ARENA_ROOM(arena, double, columns_max);
     makings->limits = ARENA_ROOM(arena, double, columns_max);
@@ -167,7 +168,8 @@ static void weigh(struct plan_groups *groups)
     const struct plan_relax *relax = groups->relax;
     struct plan_makings *makings = groups->makings;
     const struct plan_lp_rows *rows = &relax->rows;
-    memcpy(makings->rest, relax->cost, relax->column_count * sizeof *makings->rest);
+    double *rest = makings->rests[0];
+    memcpy(rest, relax->cost, relax->column_count * sizeof *rest);
     for (uint32_t t = 0; t < groups->weighed_count; t++)
         memset(makings->weights[t], 0, relax->column_count * sizeof *makings->weights[t]);
     groups->base = 0;
@@ -182,12 +184,30 @@ static void weigh(struct plan_groups *groups)
         *(is_weighed ? &groups->weighed[t].value : &groups->base) += price * side;
         sum += __builtin_fabs(price * side);
         for (int32_t i = rows->starts[r]; i < rows->starts[r + 1]; i++) {
-            makings->rest[rows->columns[i]] -= price * rows->values[i];
+            rest[rows->columns[i]] -= price * rows->values[i];
             if (is_weighed)
                 makings->weights[t][rows->columns[i]] += price * rows->values[i];
         }
     }
     groups->base -= LOSS * sum;
+    groups->bounds_usd_h[0] = groups->base;
+    for (uint32_t t = 0; t < groups->weighed_count; t++)
+        groups->bounds_usd_h[0] += groups->weighed[t].value;
+}
+
+/* The root's bound counts each column at its better bound; those of n and y are counted by points.
+ */
+static void take_root(struct plan_groups *groups, const struct plan_root *root)
+{
+    const struct plan_relax *relax = groups->relax;
+    double *rest = groups->makings->rests[1];
+    memset(rest, 0, relax->column_count * sizeof *rest);
+    groups->bounds_usd_h[1] = root->bound_usd_h;
+    for (uint32_t c = 0; isfinite(root->bound_usd_h) && c < relax->first_load; c++) {
+        double upper = c < relax->first_open ? relax->upper_first[c] : 1;
+        rest[c] = root->reduced[c];
+        groups->bounds_usd_h[1] -= rest[c] < 0 ? rest[c] * upper : 0;
+    }
 }
 
 static void find_limits(struct plan_groups *groups)
@@ -222,7 +242,8 @@ static void add(struct plan_point *to, const struct plan_point *more)
     to->speed += more->speed;
     to->fastest = to->fastest > more->fastest ? to->fastest : more->fastest;
     to->cost_usd_h += more->cost_usd_h;
-    to->rest += more->rest;
+    for (uint32_t k = 0; k < PLAN_RESTS; k++)
+        to->rests[k] += more->rests[k];
     for (uint32_t t = 0; t < PLAN_TABLES_MAX; t++)
         to->weights[t] += more->weights[t];
 }
@@ -304,9 +325,10 @@ static bool take_list(struct plan_makings *makings)
 }
 
 /* Each item on top of each point so far, where that is of use: up to room for <most> together, and
- * for <most_lost> without the greatest; those with more rest than <rest_max> are left out, which is
- * below infinity for items of ascending rest. */
-static bool combine(struct plan_groups *groups, int64_t most, int64_t most_lost, double rest_max)
+ * for <most_lost> without the greatest; those with more of a rest than <rests_max> are left out.
+ * Items ascend by the first one. */
+static bool combine(struct plan_groups *groups, int64_t most, int64_t most_lost,
+                    const double *rests_max)
 {
     struct plan_makings *makings = groups->makings;
     makings->list_count = 0;
@@ -315,9 +337,9 @@ static bool combine(struct plan_groups *groups, int64_t most, int64_t most_lost,
         bool is_enough = from->room >= most && from->room_lost - from->greatest >= most_lost;
         for (uint32_t k = 0; k < makings->item_count; k++) {
             const struct plan_point *item = &makings->items[k];
-            if (from->rest + item->rest > rest_max)
+            if (from->rests[0] + item->rests[0] > rests_max[0])
                 break;
-            if (is_enough && item->speed > 0)
+            if ((is_enough && item->speed > 0) || from->rests[1] + item->rests[1] > rests_max[1])
                 continue;
             if (makings->list_count == LIST_MAX) {
                 sift(groups);
@@ -343,30 +365,43 @@ static void begin_list(struct plan_makings *makings)
     makings->before_count = 1;
 }
 
-/* 0, 1, 2 ... replicas of a column become items, up to the first that do <most>; their room is at
- * full load. */
+/* How many replicas of a column may be of use where <most> is asked for. */
+static uint32_t count_useful(const struct plan_groups *groups, uint32_t column, int64_t most)
+{
+    int64_t speed = groups->relax->problem->columns[column].speed;
+    double enough = (double)((most + speed - 1) / speed), limit = groups->makings->limits[column];
+    return (uint32_t)(limit < enough ? limit : enough);
+}
+
+/* 0, 1, 2 ... replicas of a column become items, the least rest first; their room is at full load.
+ */
 static bool list_replicas(struct plan_groups *groups, uint32_t column, int64_t most)
 {
     const struct plan_relax *relax = groups->relax;
     struct plan_makings *makings = groups->makings;
-    int64_t speed = relax->problem->columns[column].speed, room = 0;
-    uint32_t count = 0;
-    for (; count <= makings->limits[column] && room - speed < most; count++, room += speed) {
+    uint32_t useful = count_useful(groups, column, most);
+    bool is_earning = makings->rests[0][column] < 0;
+    if (useful >= REPLICAS_MAX)
+        return false;
+    for (uint32_t i = 0; i <= useful; i++) {
+        uint32_t count = is_earning ? useful - i : i;
         uint32_t made = count ? link_up(makings, PLAN_NONE, column, count) : PLAN_NONE;
-        if (count == REPLICAS_MAX || (count && made == PLAN_NONE))
+        if (count && made == PLAN_NONE)
             return false;
-        struct plan_point *item = &makings->replicas[count];
+        int64_t room = relax->problem->columns[column].speed * count;
+        struct plan_point *item = &makings->replicas[i];
         *item = (struct plan_point){.room = room,
                                     .room_lost = room,
                                     .speed = REQUESTS(room),
                                     .cost_usd_h = count * relax->cost[column],
-                                    .rest = count * makings->rest[column],
                                     .made = made};
+        for (uint32_t k = 0; k < PLAN_RESTS; k++)
+            item->rests[k] = count * makings->rests[k][column];
         for (uint32_t t = 0; t < groups->weighed_count; t++)
             item->weights[t] = count * makings->weights[t][column];
     }
     makings->items = makings->replicas;
-    makings->item_count = count;
+    makings->item_count = useful + 1;
     return true;
 }
 
@@ -402,9 +437,11 @@ static void open_node(struct plan_groups *groups, uint32_t node, int64_t asked,
     way->speed = way->speed < REQUESTS(asked) / share ? way->speed : REQUESTS(asked) / share;
     way->fastest = way->speed;
     way->cost_usd_h += relax->cost[open];
-    way->rest += makings->rest[open];
-    if (makings->rest[load] < 0)
-        way->rest += makings->rest[load] * share * way->speed;
+    for (uint32_t k = 0; k < PLAN_RESTS; k++) {
+        way->rests[k] += makings->rests[k][open];
+        if (makings->rests[k][load] < 0)
+            way->rests[k] += makings->rests[k][load] * share * way->speed;
+    }
     for (uint32_t t = 0; t < groups->weighed_count; t++)
         way->weights[t] += makings->weights[t][open];
 }
@@ -412,24 +449,68 @@ static void open_node(struct plan_groups *groups, uint32_t node, int64_t asked,
 static bool has_less_rest(const void *points, uint32_t left, uint32_t right)
 {
     const struct plan_point *all = points;
-    return all[left].rest < all[right].rest;
+    return all[left].rests[0] < all[right].rests[0];
 }
 
-/* The ways to run a node that no other one beats, the least rest first. */
-static bool list_ways(struct plan_groups *groups, uint32_t node, int64_t asked)
+/* The least of rest <k> of an open node but for its first <count> columns. */
+static double rest_behind(const struct plan_groups *groups, uint32_t k, uint32_t node,
+                          int64_t asked, uint32_t count)
+{
+    const struct plan_relax *relax = groups->relax;
+    const struct plan_node *own = &relax->problem->nodes[node];
+    const double *rests = groups->makings->rests[k], *limits = groups->makings->limits;
+    double load = rests[relax->first_load + node];
+    double rest = rests[relax->first_open + node] + (load < 0 ? load * REQUESTS(asked) : 0);
+    for (uint32_t c = own->column_first + count; c < own->column_first + own->column_count; c++)
+        rest += rests[c] < 0 ? rests[c] * limits[c] : 0;
+    return rest;
+}
+
+/* Of an open node, or a closed one. */
+static double least_rest(const struct plan_groups *groups, uint32_t k, uint32_t node, int64_t asked)
+{
+    double open = rest_behind(groups, k, node, asked, 0);
+    return open < 0 ? open : 0;
+}
+
+/* The way counts when none of its rests is above <rests_max>. */
+static void take_way(struct plan_makings *makings, uint32_t node, const struct plan_point *way,
+                     const double *rests_max)
+{
+    double *leasts = makings->way_leasts[node];
+    bool is_first = makings->way_counts[node] == 0;
+    for (uint32_t k = 0; k < PLAN_RESTS; k++)
+        if (way->rests[k] > rests_max[k])
+            return;
+    for (uint32_t k = 0; k < PLAN_RESTS; k++)
+        leasts[k] = is_first || way->rests[k] < leasts[k] ? way->rests[k] : leasts[k];
+    makings->ways[makings->way_count++] = *way;
+    makings->way_counts[node]++;
+}
+
+/* The ways to run a node that no other one beats, the least rest first; none has more than <spares>
+ * above the least. */
+static bool list_ways(struct plan_groups *groups, uint32_t node, int64_t asked,
+                      const double *spares)
 {
     const struct plan_problem *problem = groups->relax->problem;
     const struct plan_node *own = &problem->nodes[node];
     struct plan_makings *makings = groups->makings;
     int64_t most = speed_for(asked, problem->services[0].share_ppm);
+    double rests_max[PLAN_RESTS], left[PLAN_RESTS];
+    for (uint32_t k = 0; k < PLAN_RESTS; k++)
+        rests_max[k] = least_rest(groups, k, node, asked) + spares[k];
     begin_list(makings);
-    for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++)
-        if (!list_replicas(groups, c, most) || !combine(groups, most, 0, INFINITY))
+    for (uint32_t i = 0; i < own->column_count; i++) {
+        for (uint32_t k = 0; k < PLAN_RESTS; k++) {
+            left[k] = rests_max[k] - rest_behind(groups, k, node, asked, i + 1);
+            left[k] = left[k] > 0 ? left[k] : 0; /* to be closed is possible, too */
+        }
+        if (!list_replicas(groups, own->column_first + i, most) || !combine(groups, most, 0, left))
             return false;
+    }
     if (makings->way_count + makings->before_count > WAYS_MAX)
         return false;
-    makings->way_firsts[node] = makings->way_count;
-    makings->way_counts[node] = makings->before_count;
     for (uint32_t i = 0; i < makings->before_count; i++) {
         if (makings->before[i].speed > 0)
             open_node(groups, node, asked, &makings->before[i]);
@@ -437,9 +518,11 @@ static bool list_ways(struct plan_groups *groups, uint32_t node, int64_t asked)
     }
     sort_indices(makings->order, makings->scratch, makings->before_count, has_less_rest,
                  makings->before);
+    makings->way_firsts[node] = makings->way_count;
+    makings->way_counts[node] = 0;
+    memset(makings->way_leasts[node], 0, sizeof makings->way_leasts[node]);
     for (uint32_t i = 0; i < makings->before_count; i++)
-        makings->ways[makings->way_count++] = makings->before[makings->order[i]];
-    makings->way_leasts[node] = makings->ways[makings->way_firsts[node]].rest;
+        take_way(makings, node, &makings->before[makings->order[i]], rests_max);
     return true;
 }
 
@@ -469,18 +552,20 @@ static void list_groups(struct plan_groups *groups)
     }
 }
 
-/* A plan below the target has no more than <spare> of rest above the least. */
-static bool list_points(struct plan_groups *groups, struct plan_group *group, double spare)
+/* A plan below the target has no more than <spares> of rests above the least. */
+static bool list_points(struct plan_groups *groups, struct plan_group *group, const double *spares)
 {
     struct plan_makings *makings = groups->makings;
-    double least = 0;
+    double rests_max[PLAN_RESTS];
+    memcpy(rests_max, spares, sizeof rests_max);
     begin_list(makings);
     for (uint32_t i = 0; i < group->node_count; i++) {
         uint32_t v = group->nodes[i];
-        least += makings->way_leasts[v];
+        for (uint32_t k = 0; k < PLAN_RESTS; k++)
+            rests_max[k] += makings->way_leasts[v][k];
         makings->items = makings->ways + makings->way_firsts[v];
         makings->item_count = makings->way_counts[v];
-        if (!combine(groups, group->asked, group->asked, least + spare))
+        if (!combine(groups, group->asked, group->asked, rests_max))
             return false;
     }
     if (groups->point_count + makings->before_count > PLAN_POINTS_MAX)
@@ -502,8 +587,46 @@ static bool earns(const struct plan_relax *relax)
     return false;
 }
 
-bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax, double target,
-                      uint64_t work_max)
+/* What a plan below the target may have of rest <k> above the <least> of all nodes. */
+static double spare_of(const struct plan_groups *groups, uint32_t k, double target, double least)
+{
+    return (target - groups->bounds_usd_h[k] - least) * NEARLY + 1e-9 * __builtin_fabs(target);
+}
+
+static bool list_all_ways(struct plan_groups *groups, double target)
+{
+    double leasts[PLAN_RESTS] = {0}, spares[PLAN_RESTS];
+    for (uint32_t k = 0; k < PLAN_RESTS; k++) {
+        for (uint32_t g = 0; g < groups->group_count; g++)
+            for (uint32_t i = 0; i < groups->groups[g].node_count; i++)
+                leasts[k] +=
+                    least_rest(groups, k, groups->groups[g].nodes[i], groups->groups[g].asked);
+        spares[k] = spare_of(groups, k, target, leasts[k]);
+    }
+    for (uint32_t g = 0; g < groups->group_count; g++)
+        for (uint32_t i = 0; i < groups->groups[g].node_count; i++)
+            if (!list_ways(groups, groups->groups[g].nodes[i], groups->groups[g].asked, spares))
+                return false;
+    return true;
+}
+
+static bool list_all_points(struct plan_groups *groups, double target)
+{
+    double leasts[PLAN_RESTS] = {0}, spares[PLAN_RESTS];
+    for (uint32_t k = 0; k < PLAN_RESTS; k++) {
+        for (uint32_t g = 0; g < groups->group_count; g++)
+            for (uint32_t i = 0; i < groups->groups[g].node_count; i++)
+                leasts[k] += groups->makings->way_leasts[groups->groups[g].nodes[i]][k];
+        spares[k] = spare_of(groups, k, target, leasts[k]);
+    }
+    for (uint32_t g = 0; g < groups->group_count; g++)
+        if (!list_points(groups, &groups->groups[g], spares))
+            return false;
+    return true;
+}
+
+bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax,
+                      const struct plan_root *root, double target, uint64_t work_max)
 {
     struct plan_makings *makings = groups->makings;
     groups->relax = relax;
@@ -512,24 +635,12 @@ bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax
     groups->point_count = makings->link_count = makings->way_count = 0;
     choose_sets(groups);
     weigh(groups);
+    take_root(groups, root);
     find_limits(groups);
     list_groups(groups);
     if (groups->group_count > PLAN_GROUPS_MAX || earns(relax))
         return false;
-    groups->bound_usd_h = groups->base;
-    for (uint32_t t = 0; t < groups->weighed_count; t++)
-        groups->bound_usd_h += groups->weighed[t].value;
-    for (uint32_t g = 0; g < groups->group_count; g++)
-        for (uint32_t i = 0; i < groups->groups[g].node_count; i++) {
-            if (!list_ways(groups, groups->groups[g].nodes[i], groups->groups[g].asked))
-                return false;
-            groups->bound_usd_h += makings->way_leasts[groups->groups[g].nodes[i]];
-        }
-    double spare = (target - groups->bound_usd_h) * NEARLY + 1e-9 * __builtin_fabs(target);
-    for (uint32_t g = 0; g < groups->group_count; g++)
-        if (!list_points(groups, &groups->groups[g], spare))
-            return false;
-    return true;
+    return list_all_ways(groups, target) && list_all_points(groups, target);
 }
 
 void plan_groups_counts(const struct plan_groups *groups, const struct plan_point *point,

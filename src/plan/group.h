@@ -10,20 +10,22 @@
  * costs no more. Some hundred points stand for what are millions of ways to fill the nodes.
  *
  * Prices of rows that hold for every plan below <target> (relax.h) split a point's cost: what rows
- * of the sets that were chosen for tables.h say, and the *rest*, of which no plan below <target>
- * has more than <target> exceeds the bound by (reduced-cost fixing): such points are left out. */
+ * of the sets that were chosen for tables say, and the *rest*, of which no plan below <target> has
+ * more than <target> exceeds the bound by (reduced-cost fixing): such points are left out. So are
+ * those whose rest is too much at the prices of an earlier solution, the root: rows that came since
+ * may have taken in reduced costs that say much of single nodes. */
 #ifndef PLAN_GROUP_H
 #define PLAN_GROUP_H
 
 #include "plan/relax.h"
 
-enum { PLAN_GROUPS_MAX = 64, PLAN_TABLES_MAX = 2, PLAN_POINTS_MAX = 16384 };
+enum { PLAN_GROUPS_MAX = 64, PLAN_TABLES_MAX = 2, PLAN_RESTS = 2, PLAN_POINTS_MAX = 16384 };
 
 struct plan_point {
     int64_t room, room_lost, greatest; /* exact: what its nodes can answer, with something lost */
     double speed, fastest;             /* requests per second, at full load; no more than asked */
     double cost_usd_h;
-    double rest;                     /* of the cost, at prices; of all in the group >= rest_least */
+    double rests[PLAN_RESTS];        /* of the cost, at prices of the relaxation, and of the root */
     double weights[PLAN_TABLES_MAX]; /* parts of it that rows of each table's set stand for */
     uint32_t made;                   /* how: plan_groups_counts() */
 };
@@ -52,8 +54,8 @@ struct plan_groups {
     uint32_t group_count, point_count;
     struct plan_weighed weighed[PLAN_TABLES_MAX];
     uint32_t weighed_count;
-    double base;        /* sum of price x side of all other rows */
-    double bound_usd_h; /* of every plan, from prices alone */
+    double base;                     /* sum of price x side of all other rows */
+    double bounds_usd_h[PLAN_RESTS]; /* of every plan, without rests */
     struct plan_makings *makings;
     uint64_t work, work_max;
 };
@@ -64,11 +66,11 @@ struct plan_groups *plan_groups_new(uint32_t columns_max, struct arena *arena);
 /* One service, hard demands, no moves, each region lost alone, no rules but limits of columns. */
 bool plan_groups_fit(const struct plan_problem *problem);
 
-/* Groups and points at the last solution of <relax>, which fits, for plans below <target>. false:
- * there are too many, it takes more than <work_max>, or a price makes a replica cost less than
- * nothing. */
-bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax, double target,
-                      uint64_t work_max);
+/* Groups and points at the last solution of <relax>, which fits, for plans below <target>; <root>:
+ * of the same relaxation, at the same costs. false: there are too many, it takes more than
+ * <work_max>, or a price makes a replica cost less than nothing. */
+bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax,
+                      const struct plan_root *root, double target, uint64_t work_max);
 
 /* Adds the replicas of a point to <counts> of each column. */
 void plan_groups_counts(const struct plan_groups *groups, const struct plan_point *point,

@@ -477,8 +477,8 @@ static uint32_t separate_open(struct plan_relax *relax, uint32_t service)
     return added;
 }
 
-/* Of the last part of (3) what is violated: the parts have it from the beginning. */
-uint32_t plan_relax_separate_empty(struct plan_relax *relax)
+/* Of the last part of (3). */
+static uint32_t separate_empty(struct plan_relax *relax)
 {
     const struct plan_problem *problem = relax->problem;
     const double *x = relax->solution.x;
@@ -498,6 +498,14 @@ uint32_t plan_relax_separate_empty(struct plan_relax *relax)
         plan_relax_term(relax, relax->first_open + v, -1);
         added++;
     }
+    return added;
+}
+
+uint32_t plan_relax_separate_nodes(struct plan_relax *relax)
+{
+    uint32_t added = separate_empty(relax);
+    for (uint32_t s = 0; s < relax->problem->service_count; s++)
+        added += separate_open(relax, s);
     return added;
 }
 

@@ -29,6 +29,13 @@ struct plan_knapsack;
 struct plan_probe;
 struct plan_cutter;
 
+/* What prices of rows say of every plan: it costs <bound_usd_h> and, for each column, at least its
+ * reduced cost times what it is away from its better bound. */
+struct plan_root {
+    double bound_usd_h; /* -INFINITY: nothing */
+    double *reduced;
+};
+
 struct plan_relax {
     const struct plan_problem *problem;
     const struct plan_lp_api *api;
@@ -100,8 +107,9 @@ struct plan_knapsack *plan_knapsack_new(uint32_t node_max, uint32_t column_max,
  * lost; how many rows. */
 uint32_t plan_relax_cut_knapsacks(struct plan_relax *relax, struct plan_knapsack *scratch);
 
-/* Adds the rows of open nodes without a replica that the last solution violates; how many. */
-uint32_t plan_relax_separate_empty(struct plan_relax *relax);
+/* Adds the rows (3) that the last solution violates, which parts have from the beginning: replicas
+ * of closed nodes, and open nodes without one; how many. */
+uint32_t plan_relax_separate_nodes(struct plan_relax *relax);
 
 /* Other sides for a row of the problem. */
 void plan_relax_rule(struct plan_relax *relax, uint32_t rule, double lower, double upper);

@@ -12,6 +12,7 @@
 
 enum {
     ROWS_MAX = 16384,
+    ROWS_KEPT = 2048, /* cuts of the whole: more make it too slow; what is missed comes again */
     PRICE_ROUNDS = 8,
     ROUNDING_ROUNDS = 8,
     THOROUGH_ROUNDS = 24,
@@ -33,9 +34,9 @@ enum {
  */
 #define PROVEN_WITHIN 1e-6
 /* The services' bounds together are this near to the whole's: their prices are good. */
-#define PRICES_WITHIN 3e-4
+#define PRICES_WITHIN 3e-3
 /* Rounding goes on as long as it raises the whole's bound by this share. */
-#define ROUNDING_GAIN 5e-4
+#define ROUNDING_GAIN 1e-4
 #define THOROUGH_GAIN 1e-6
 
 /* What a tree may do while others do the same. */
@@ -609,9 +610,10 @@ static enum err find_prices(struct search *search, double *ret_root_usd_h)
             (rounding > 2 && whole - last <= gain_min * whole))
             return ERR_OK;
         last = whole;
-        set_prices(search); /* no row goes: those of now may be needed at the next prices */
-        if (search->is_thorough)
-            plan_relax_separate_empty(&search->relax);
+        set_prices(search);
+        if (search->relax.rows.count - search->relax.first_cut > ROWS_KEPT)
+            plan_relax_purge(&search->relax);
+        (void)plan_relax_separate_nodes(&search->relax);
     }
 }
 

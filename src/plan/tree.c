@@ -54,7 +54,7 @@ static void plant(struct plan_tree *tree)
     tree->leaf_count = tree->heap_count = 1;
     tree->heap[0] = 0;
     tree->best_usd_h = tree->closed_usd_h = tree->tight_usd_h = INFINITY;
-    tree->root_usd_h = tree->bound_usd_h = -INFINITY;
+    tree->roots[0].bound_usd_h = tree->roots[1].bound_usd_h = tree->bound_usd_h = -INFINITY;
     tree->is_done = false;
 }
 
@@ -67,7 +67,8 @@ static enum err begin(struct plan_tree *tree, const struct plan_lp_api *api, uin
     uint32_t count = tree->relax.column_count;
     tree->root_lower = ARENA_ARRAY(arena, double, count);
     tree->root_upper = ARENA_ARRAY(arena, double, count);
-    tree->root_reduced = ARENA_ARRAY(arena, double, count);
+    for (size_t i = 0; i < COUNT_OF(tree->roots); i++)
+        tree->roots[i].reduced = ARENA_ARRAY(arena, double, count);
     tree->scratch = ARENA_ARRAY(arena, double, count);
     for (unsigned i = 0; i < 2; i++) {
         tree->sums[i] = ARENA_ARRAY(arena, double, count);
@@ -204,31 +205,50 @@ enum err plan_tree_close(struct plan_tree *tree, bool rounds_cuts, bool (*is_ove
     return err;
 }
 
-uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole)
+/* The column of the whole's relaxation that one of the tree's stands for. */
+static uint32_t whole_of(const struct plan_tree *tree, const struct plan_relax *whole, uint32_t c)
 {
     const struct plan_service *own = &tree->whole->services[tree->service];
+    const struct plan_relax *relax = &tree->relax;
+    if (c < relax->first_open)
+        return c + own->column_first;
+    if (c < relax->first_load)
+        return whole->first_open + own->node_first + c - relax->first_open;
+    if (c < relax->first_load + own->node_count)
+        return whole->first_load + own->node_first + c - relax->first_load;
+    return whole
+        ->unmet_columns[own->demand_first + demand_of(relax, c)]; /* no others are in cuts */
+}
+
+/* Does the whole's last solution keep the row? */
+static bool is_kept(const struct plan_tree *tree, const struct plan_relax *whole, uint32_t row)
+{
+    const struct plan_lp_rows *rows = &tree->relax.rows;
+    double value = 0, lower = rows->lower[row];
+    for (int32_t i = rows->starts[row]; i < rows->starts[row + 1]; i++)
+        value +=
+            rows->values[i] * whole->solution.x[whole_of(tree, whole, (uint32_t)rows->columns[i])];
+    return value >= lower - 1e-6 * (1 + __builtin_fabs(lower));
+}
+
+uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole)
+{
     struct plan_relax *relax = &tree->relax;
+    const struct plan_lp_rows *rows = &relax->rows;
     uint32_t sent = 0;
-    plan_relax_purge(&tree->relax);
-    for (uint32_t r = relax->exported; r < relax->rows.count; r++) {
-        int32_t end = relax->rows.starts[r + 1];
-        if (!plan_relax_has_room(whole, (uint32_t)(end - relax->rows.starts[r])))
+    plan_relax_purge(relax);
+    for (uint32_t r = relax->first_cut; r < rows->count; r++) {
+        if (r < relax->exported && is_kept(tree, whole, r))
+            continue; /* it is there, or was of no use */
+        if (!plan_relax_has_room(whole, (uint32_t)(rows->starts[r + 1] - rows->starts[r])))
             break;
-        plan_relax_row(whole, relax->rows.lower[r], relax->rows.upper[r]);
-        for (int32_t i = relax->rows.starts[r]; i < end; i++) {
-            uint32_t c = (uint32_t)relax->rows.columns[i], to = c + own->column_first;
-            if (c >= relax->first_open)
-                to = whole->first_open + own->node_first + c - relax->first_open;
-            if (c >= relax->first_load)
-                to = whole->first_load + own->node_first + c - relax->first_load;
-            if (c >=
-                relax->first_load + own->node_count) /* only unmet is in cuts, of soft demands */
-                to = whole->unmet_columns[own->demand_first + demand_of(relax, c)];
-            plan_relax_term(whole, to, relax->rows.values[i]);
-        }
-        sent++;
+        plan_relax_row(whole, rows->lower[r], rows->upper[r]);
+        for (int32_t i = rows->starts[r]; i < rows->starts[r + 1]; i++)
+            plan_relax_term(whole, whole_of(tree, whole, (uint32_t)rows->columns[i]),
+                            rows->values[i]);
+        sent += r >= relax->exported;
     }
-    relax->exported = relax->rows.count;
+    relax->exported = rows->count;
     return sent;
 }
 
@@ -479,14 +499,11 @@ static void learn(struct plan_tree *tree, uint32_t leaf, double before)
 
 /* Reduced-cost fixing: a column so far from its bound at the root that the bound would pass the
  * best known cost need not be looked at. */
-static void tighten(struct plan_tree *tree)
+static void tighten_by(struct plan_tree *tree, const struct plan_root *root)
 {
-    double spare = tree->best_usd_h - tree->root_usd_h;
-    if (!(tree->best_usd_h < tree->tight_usd_h) || !isfinite(spare))
-        return;
-    tree->tight_usd_h = tree->best_usd_h;
-    for (uint32_t c = 0; c < tree->relax.first_load; c++) {
-        double reduced = tree->root_reduced[c];
+    double spare = tree->best_usd_h - root->bound_usd_h;
+    for (uint32_t c = 0; isfinite(spare) && c < tree->relax.first_load; c++) {
+        double reduced = root->reduced[c];
         if (__builtin_fabs(reduced) < 1e-9)
             continue;
         double steps = floor(spare / __builtin_fabs(reduced) + 1e-6);
@@ -498,11 +515,19 @@ static void tighten(struct plan_tree *tree)
     }
 }
 
-static void note_root(struct plan_tree *tree)
+static void tighten(struct plan_tree *tree)
 {
-    tree->root_usd_h = plan_relax_bound(&tree->relax); /* leaves the reduced costs behind */
-    memcpy(tree->root_reduced, tree->relax.reduced,
-           tree->relax.column_count * sizeof *tree->root_reduced);
+    if (!(tree->best_usd_h < tree->tight_usd_h))
+        return;
+    tree->tight_usd_h = tree->best_usd_h;
+    for (size_t i = 0; i < COUNT_OF(tree->roots); i++)
+        tighten_by(tree, &tree->roots[i]);
+}
+
+static void note_root(struct plan_tree *tree, struct plan_root *root)
+{
+    root->bound_usd_h = plan_relax_bound(&tree->relax); /* leaves the reduced costs behind */
+    memcpy(root->reduced, tree->relax.reduced, tree->relax.column_count * sizeof *root->reduced);
 }
 
 /* All values are whole: the leaf is a plan, which the rounding takes over, or nearly one. */
@@ -544,7 +569,7 @@ static uint32_t solve_leaf(struct plan_tree *tree, struct plan_place *place, uin
         if (!is_worth(tree, leaf))
             return PLAN_NONE;
         if (leaf == 0 && !err)
-            note_root(tree);
+            note_root(tree, &tree->roots[1]);
         column = err ? PLAN_NONE : choose(tree);
         if (column == PLAN_NONE && (err || is_closed))
             return close_leaf(tree, place, leaf, err == ERR_OK);
@@ -584,7 +609,7 @@ enum err plan_tree_cut(struct plan_tree *tree, struct plan_knapsack *knapsack,
 {
     enum err err = cut_root(tree, ROOT_GAIN, is_over, context);
     if (!err)
-        note_root(tree); /* a knapsack's row takes the reduced costs that it was made of away */
+        note_root(tree, &tree->roots[0]);
     if (!err && knapsack && plan_may_all_fail(&tree->part))
         err = cut_knapsacks(tree, knapsack, is_over, context);
     double bound = err ? tree->bound_usd_h : plan_relax_bound(&tree->relax);
@@ -661,7 +686,7 @@ bool plan_tree_enumerate(struct plan_tree *tree, struct plan_enumerator *enumera
            !(is_over && is_over(context))) {
         double best = tree->best_usd_h;
         double target = tree->bound_usd_h + tree->step * (best - tree->bound_usd_h);
-        double bound = plan_enumerate(enumerator, &tree->relax, tree->own, target,
+        double bound = plan_enumerate(enumerator, &tree->relax, &tree->roots[0], tree->own, target,
                                       end - tree->relax.work, &best, is_over, context);
         meet_own(tree, best);
         step_on(tree, bound);
@@ -690,8 +715,8 @@ bool plan_tree_respond(struct plan_tree *tree, struct plan_own *own,
     tree->may_enumerate = is_small(&tree->relax);
     if (!tree->may_enumerate)
         return false;
-    double bound =
-        plan_enumerate(enumerator, &tree->relax, own, best, RESPONSE, &best, is_over, context);
+    double bound = plan_enumerate(enumerator, &tree->relax, &tree->roots[0], own, best, RESPONSE,
+                                  &best, is_over, context);
     if (best >= tree->best_usd_h) {
         tree->may_enumerate = !isinf(bound); /* it will be too much the next time, too */
         return true;

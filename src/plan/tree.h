@@ -27,12 +27,12 @@ struct plan_tree {
     struct plan_own *own; /* NULL: demands may stay unmet, or the rows are not priced */
     uint32_t *row_of;     /* of the whole, for each of its rows */
     double *first_lower, *first_upper, *root_lower, *root_upper;
-    double *root_reduced; /* reduced costs at the root, and the bound that goes with them */
+    struct plan_root roots[2]; /* without knapsacks' rows, which take reduced costs away; with */
     double *scratch;
     double *kept; /* values of a leaf that is worth rounding, or the best plan of its own */
     bool has_kept, is_kept_whole;
-    double root_usd_h, tight_usd_h; /* the cost that the root was tightened for */
-    double *sums[2];                /* pseudo-costs down, up: gain per unit, and how often */
+    double tight_usd_h; /* the cost that the root was tightened for */
+    double *sums[2];    /* pseudo-costs down, up: gain per unit, and how often */
     uint32_t *seen[2];
     struct plan_leaf *leaves; /* all that were made */
     uint32_t leaf_count, leaves_max;
