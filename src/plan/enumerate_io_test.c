@@ -1,4 +1,5 @@
-/* The best plan of one small service, against all that there are. */
+/* The best plan of one small service, against all that there are: by enumeration and by the tree.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +14,7 @@
 #include "plan/tree.h"
 #include "plan/world_test.h"
 
-enum { SEEDS = 40, ARENA_BYTES = 96 << 20, WORK = 50000000 };
+enum { SEEDS = 40, ARENA_BYTES = 96 << 20, WORK = 50000000, TURNS_MAX = 200, LEAVES = 32 };
 
 static const struct shape shapes[] = {
     {.name = "few",
@@ -46,6 +47,16 @@ static const struct shape shapes[] = {
      .load = 2,
      .loses_regions = true,
      .has_egress = true},
+    {.name = "limits", /* replicas at their limit earn something at prices */
+     .services = 1,
+     .regions = 4,
+     .skus = 3,
+     .zones = 2,
+     .classes = 1,
+     .count_max = 1,
+     .load = 1,
+     .loses_regions = true,
+     .has_open = true},
     {.name = "stock",
      .services = 1,
      .regions = 4,
@@ -188,6 +199,58 @@ static void test_best(void **state)
     free_bed(bed);
 }
 
+/* Without enumeration: a tree that is done has proven its best plan. */
+static void test_tree(void **state)
+{
+    (void)state;
+    struct bed *bed = new_bed();
+    for (size_t i = 0; i < COUNT_OF(shapes); i++)
+        for (uint64_t seed = 0; seed < SEEDS; seed++) {
+            if (!begin(bed, &shapes[i], seed))
+                continue;
+            double optimum = best_of_all(bed, 0);
+            for (uint32_t turn = 0; turn < TURNS_MAX && !bed->tree.is_done; turn++)
+                plan_tree_grow(&bed->tree, NULL, LEAVES, NULL, NULL);
+            assert_true(bed->tree.is_done);
+            if (isfinite(optimum) && __builtin_fabs(bed->tree.bound_usd_h / optimum - 1) > 1e-6)
+                fail_msg("%s: bound %.9f, optimum %.9f", bed->world.label, bed->tree.bound_usd_h,
+                         optimum);
+            plan_tree_end(&bed->tree);
+        }
+    free_bed(bed);
+}
+
+/* Also where the best one comes up in the middle of a dive. */
+static void test_dives(void **state)
+{
+    (void)state;
+    static const struct shape large = {.name = "large",
+                                       .services = 1,
+                                       .regions = 6,
+                                       .skus = 3,
+                                       .zones = 4,
+                                       .classes = 1,
+                                       .count_max = 9,
+                                       .load = 12,
+                                       .loses_regions = true,
+                                       .has_open = true};
+    struct bed *bed = new_bed();
+    uint32_t done = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        if (!begin(bed, &large, seed))
+            continue;
+        for (uint32_t turn = 0; turn < TURNS_MAX && !bed->tree.is_done; turn++)
+            plan_tree_grow(&bed->tree, NULL, LEAVES, NULL, NULL);
+        done += bed->tree.is_done;
+        if (bed->tree.is_done && bed->tree.bound_usd_h < bed->tree.best_usd_h * (1 - 1e-6))
+            fail_msg("%s: done at %.9f, bound %.9f", bed->world.label, bed->tree.best_usd_h,
+                     bed->tree.bound_usd_h);
+        plan_tree_end(&bed->tree);
+    }
+    assert_true(done > SEEDS / 2);
+    free_bed(bed);
+}
+
 /* A node's room is rounded down: two of half of what is asked, and half a micro-request more, have
  * a micro-request less than one of all. The cheapest three nodes in real numbers are no plan. */
 static void test_rounding(void **state)
@@ -296,10 +359,9 @@ static void test_fit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_best),
-        cmocka_unit_test(test_rounding),
-        cmocka_unit_test(test_points),
-        cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_best),   cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_dives),  cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_points), cmocka_unit_test(test_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

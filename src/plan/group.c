@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/sort.h"
 
 enum {
@@ -332,6 +333,8 @@ static bool combine(struct plan_groups *groups, int64_t most, int64_t most_lost,
 {
     struct plan_makings *makings = groups->makings;
     makings->list_count = 0;
+    for (uint32_t k = 1; k < makings->item_count; k++)
+        CHECK(makings->items[k - 1].rests[0] <= makings->items[k].rests[0]);
     for (uint32_t i = 0; i < makings->before_count; i++) {
         const struct plan_point *from = &makings->before[i];
         bool is_enough = from->room >= most && from->room_lost - from->greatest >= most_lost;

@@ -1,5 +1,6 @@
 #include "plan/relax.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -139,7 +140,7 @@ void plan_relax_row(struct plan_relax *relax, double lower, double upper)
 void plan_relax_term(struct plan_relax *relax, uint32_t column, double value)
 {
     int32_t *end = &starts_of(relax)[relax->rows.count];
-    CHECK((uint32_t)*end < relax->terms_max);
+    CHECK((uint32_t)*end < relax->terms_max && isfinite(value)); /* the library refuses others */
     ((int32_t *)(uintptr_t)relax->rows.columns)[*end] = (int32_t)column;
     ((double *)(uintptr_t)relax->rows.values)[*end] = value;
     ++*end;
