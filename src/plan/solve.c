@@ -37,6 +37,7 @@ enum {
 #define PRICES_WITHIN 3e-3
 /* Rounding goes on as long as it raises the whole's bound by this share. */
 #define ROUNDING_GAIN 1e-4
+#define EFFORT        2e10 /* simplex iterations times rows squared: some 200 ms */
 #define THOROUGH_GAIN 1e-6
 
 /* What a tree may do while others do the same. */
@@ -577,6 +578,14 @@ static void note_unmet(struct search *search)
     }
 }
 
+/* Of the whole's last solution: 1, or more for a large programme, whose rounds must gain more. */
+static double effort_of(const struct search *search)
+{
+    double rows = search->relax.rows.count;
+    double effort = search->relax.solution.iterations * rows * rows / EFFORT;
+    return effort > 1 ? effort : 1;
+}
+
 /* Prices of the common rows: the whole's relaxation gives them, the services answer with the cuts
  * that they violate there, until they violate none. Each service's cuts are found in a programme
  * of its own, which is small: a tenth of the time of finding them in the whole's. ERR_VALUE: no
@@ -605,7 +614,7 @@ static enum err find_prices(struct search *search, double *ret_root_usd_h)
         bool is_near = whole - bound <= PRICES_WITHIN * whole || round == PRICE_ROUNDS;
         if (rounding > 0 || is_near)
             rounding++;
-        double gain_min = search->is_thorough ? THOROUGH_GAIN : ROUNDING_GAIN;
+        double gain_min = search->is_thorough ? THOROUGH_GAIN : ROUNDING_GAIN * effort_of(search);
         if (rounding == (search->is_thorough ? THOROUGH_ROUNDS : ROUNDING_ROUNDS) ||
             (rounding > 2 && whole - last <= gain_min * whole))
             return ERR_OK;
