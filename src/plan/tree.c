@@ -216,8 +216,8 @@ static uint32_t whole_of(const struct plan_tree *tree, const struct plan_relax *
         return whole->first_open + own->node_first + c - relax->first_open;
     if (c < relax->first_load + own->node_count)
         return whole->first_load + own->node_first + c - relax->first_load;
-    return whole
-        ->unmet_columns[own->demand_first + demand_of(relax, c)]; /* no others are in cuts */
+    uint32_t demand = own->demand_first + demand_of(relax, c); /* no others are in cuts */
+    return whole->unmet_columns[demand];
 }
 
 /* Does the whole's last solution keep the row? */
@@ -542,7 +542,7 @@ static uint32_t close_leaf(struct plan_tree *tree, struct plan_place *place, uin
     return PLAN_NONE;
 }
 
-/* false: the leaf can hold nothing better than what is known. */
+/* Can the leaf hold anything better than what is known? */
 static bool is_worth(const struct plan_tree *tree, uint32_t leaf)
 {
     return tree->leaves[leaf].bound < tree->best_usd_h * (1 - WORTH);
