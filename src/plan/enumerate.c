@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/sort.h"
 
 enum {
     UNITS = 1024, /* of what is asked of a set */
@@ -38,11 +39,6 @@ struct table {
     float *least; /* of the groups from depth j on, by range and units */
 };
 
-struct candidate {
-    double bound;
-    uint32_t point;
-};
-
 /* What a partial plan has of each set. */
 struct state {
     double speeds[SETS_MAX], fastest[SETS_MAX];
@@ -68,9 +64,11 @@ struct plan_enumerator {
     double most[PLAN_GROUPS_MAX + 1][SETS_MAX];    /* that the groups from a depth on can do */
     double rests[PLAN_GROUPS_MAX + 1][PLAN_RESTS]; /* and their least rests, and cost */
     double costs[PLAN_GROUPS_MAX + 1];
-    double egress_usd_h; /* at least */
-    bool *is_out;        /* points that no plan below the target has */
-    struct candidate *candidates;
+    double egress_usd_h;  /* at least */
+    bool *is_out;         /* points that no plan below the target has */
+    uint32_t *candidates; /* points that may be taken next, where those of their group lie */
+    uint32_t *scratch;    /* while they are sorted */
+    double *bounds;       /* of the candidates, by point */
     uint32_t picked[PLAN_GROUPS_MAX];
     struct state states[PLAN_GROUPS_MAX + 1];
     float suffixes[PLAN_GROUPS_MAX + 1][2 * UNITS + 1], prefixes[2][2 * UNITS + 1];
@@ -91,7 +89,9 @@ struct plan_enumerator *plan_enumerator_new(uint32_t columns_max, struct arena *
         return NULL;
     e->groups = plan_groups_new(columns_max, arena);
     e->is_out = ARENA_ROOM(arena, bool, PLAN_POINTS_MAX);
-    e->candidates = ARENA_ROOM(arena, struct candidate, PLAN_POINTS_MAX);
+    e->candidates = ARENA_ROOM(arena, uint32_t, PLAN_POINTS_MAX);
+    e->scratch = ARENA_ROOM(arena, uint32_t, PLAN_POINTS_MAX);
+    e->bounds = ARENA_ROOM(arena, double, PLAN_POINTS_MAX);
     for (size_t i = 0; i < COUNT_OF(e->levels); i++)
         e->levels[i] = ARENA_ROOM(arena, double, PLAN_POINTS_MAX);
     e->counts = ARENA_ROOM(arena, uint32_t, columns_max);
@@ -491,38 +491,29 @@ static bool holds(const struct plan_enumerator *e, uint32_t depth, const struct 
     return true;
 }
 
-/* The least bound first; of equal ones the first point. */
-static void sort_candidates(struct candidate *candidates, uint32_t count)
+static bool has_less_bound(const void *bounds, uint32_t left, uint32_t right)
 {
-    for (uint32_t gap = count / 2; gap > 0; gap /= 2)
-        for (uint32_t i = gap; i < count; i++) {
-            struct candidate own = candidates[i];
-            uint32_t j = i;
-            for (; j >= gap && (candidates[j - gap].bound > own.bound ||
-                                (candidates[j - gap].bound == own.bound &&
-                                 candidates[j - gap].point > own.point));
-                 j -= gap)
-                candidates[j] = candidates[j - gap];
-            candidates[j] = own;
-        }
+    const double *all = bounds;
+    return all[left] < all[right];
 }
 
-/* The points of the group at <depth> that may be taken, the least bound first. */
+/* The points of the group at <depth> that may be taken, the least bound first; of equal ones the
+ * first point. */
 static uint32_t list_candidates(struct plan_enumerator *e, uint32_t depth)
 {
     const struct plan_group *group = group_at(e, depth);
-    struct candidate *candidates = e->candidates + group->point_first;
+    uint32_t *candidates = e->candidates + group->point_first;
     uint32_t count = 0;
     for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
         if (e->is_out[i])
             continue;
         e->work += WORK_OF_NODE;
         const struct plan_point *point = &e->groups->points[i];
-        double bound = take(e, depth, point, &e->states[depth + 1]);
-        if (bound < e->target && holds(e, depth, point, &e->states[depth + 1]))
-            candidates[count++] = (struct candidate){bound, i};
+        e->bounds[i] = take(e, depth, point, &e->states[depth + 1]);
+        if (e->bounds[i] < e->target && holds(e, depth, point, &e->states[depth + 1]))
+            candidates[count++] = i;
     }
-    sort_candidates(candidates, count);
+    sort_indices(candidates, e->scratch, count, has_less_bound, e->bounds);
     return count;
 }
 
@@ -540,15 +531,15 @@ static void search(struct plan_enumerator *e, uint32_t depth)
         close_plan(e);
         return;
     }
-    const struct candidate *candidates = e->candidates + group_at(e, depth)->point_first;
+    const uint32_t *candidates = e->candidates + group_at(e, depth)->point_first;
     uint32_t count = list_candidates(e, depth);
-    for (uint32_t i = 0; i < count && candidates[i].bound < e->target; i++) {
+    for (uint32_t i = 0; i < count && e->bounds[candidates[i]] < e->target; i++) {
         if (must_break_off(e))
             return;
-        const struct plan_point *point = &e->groups->points[candidates[i].point];
+        const struct plan_point *point = &e->groups->points[candidates[i]];
         (void)take(e, depth, point, &e->states[depth + 1]);
         (void)holds(e, depth, point, &e->states[depth + 1]);
-        e->picked[depth] = candidates[i].point;
+        e->picked[depth] = candidates[i];
         search(e, depth + 1);
     }
 }
@@ -562,7 +553,9 @@ static void sum_up(struct plan_enumerator *e)
     e->costs[e->depths] = 0;
     for (uint32_t j = e->depths; j-- > 0;) {
         const struct plan_group *group = group_at(e, j);
-        double speed = 0, rests[PLAN_RESTS] = {INFINITY, INFINITY}, cost = INFINITY;
+        double speed = 0, rests[PLAN_RESTS], cost = INFINITY;
+        for (uint32_t k = 0; k < PLAN_RESTS; k++)
+            rests[k] = INFINITY;
         for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
             const struct plan_point *point = &e->groups->points[i];
             if (e->is_out[i])

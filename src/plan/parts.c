@@ -141,7 +141,7 @@ static bool take_demand(struct builder *builder, uint32_t part, uint32_t demand,
 static bool take_part(struct builder *builder, const struct plan_service *service, uint32_t part,
                       struct arena *arena)
 {
-    const struct finder *finder = builder->finder;
+    struct finder *finder = builder->finder;
     struct plan_service *own = &builder->services[part];
     bool is_made = true;
     *own = *service;
@@ -150,7 +150,7 @@ static bool take_part(struct builder *builder, const struct plan_service *servic
     own->demand_first = builder->demand_count;
     for (uint32_t i = 0; i < service->node_count + service->demand_count; i++) {
         uint32_t vertex = vertex_at(finder, service, i);
-        if (finder->part_of[first_of(builder->finder, vertex)] != part)
+        if (finder->part_of[first_of(finder, vertex)] != part)
             continue;
         if (i < service->node_count)
             take_node(builder, part, vertex);

@@ -479,11 +479,10 @@ static uint32_t separate_open(struct plan_relax *relax, uint32_t service)
 }
 
 /* Of the last part of (3). */
-static uint32_t separate_empty(struct plan_relax *relax)
+static void separate_empty(struct plan_relax *relax)
 {
     const struct plan_problem *problem = relax->problem;
     const double *x = relax->solution.x;
-    uint32_t added = 0;
     for (uint32_t v = 0; v < problem->node_count; v++) {
         const struct plan_node *node = &problem->nodes[v];
         uint32_t end = node->column_first + node->column_count;
@@ -497,17 +496,14 @@ static uint32_t separate_empty(struct plan_relax *relax)
         for (uint32_t c = node->column_first; c < end; c++)
             plan_relax_term(relax, c, 1);
         plan_relax_term(relax, relax->first_open + v, -1);
-        added++;
     }
-    return added;
 }
 
-uint32_t plan_relax_separate_nodes(struct plan_relax *relax)
+void plan_relax_separate_nodes(struct plan_relax *relax)
 {
-    uint32_t added = separate_empty(relax);
+    separate_empty(relax);
     for (uint32_t s = 0; s < relax->problem->service_count; s++)
-        added += separate_open(relax, s);
-    return added;
+        (void)separate_open(relax, s);
 }
 
 /* A set that one failure violates is looked at with every other too: the loss of each region in

@@ -108,8 +108,8 @@ struct plan_knapsack *plan_knapsack_new(uint32_t node_max, uint32_t column_max,
 uint32_t plan_relax_cut_knapsacks(struct plan_relax *relax, struct plan_knapsack *scratch);
 
 /* Adds the rows (3) that the last solution violates, which parts have from the beginning: replicas
- * of closed nodes, and open nodes without one; how many. */
-uint32_t plan_relax_separate_nodes(struct plan_relax *relax);
+ * of closed nodes, and open nodes without one. */
+void plan_relax_separate_nodes(struct plan_relax *relax);
 
 /* Other sides for a row of the problem. */
 void plan_relax_rule(struct plan_relax *relax, uint32_t rule, double lower, double upper);

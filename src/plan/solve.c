@@ -33,7 +33,7 @@ enum {
 /* A plan whose cost is this near to the bound is optimal: trees leave what is not worth a branch.
  */
 #define PROVEN_WITHIN 1e-6
-/* The services' bounds together are this near to the whole's: their prices are good. */
+/* The services' bounds together are this near to the whole's: time for rounding cuts. */
 #define PRICES_WITHIN 3e-3
 /* Rounding goes on as long as it raises the whole's bound by this share. */
 #define ROUNDING_GAIN 1e-4
@@ -622,7 +622,7 @@ static enum err find_prices(struct search *search, double *ret_root_usd_h)
         set_prices(search);
         if (search->relax.rows.count - search->relax.first_cut > ROWS_KEPT)
             plan_relax_purge(&search->relax);
-        (void)plan_relax_separate_nodes(&search->relax);
+        plan_relax_separate_nodes(&search->relax);
     }
 }
 

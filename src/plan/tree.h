@@ -81,7 +81,7 @@ void plan_tree_take_cuts(struct plan_tree *tree, const struct plan_tree *from);
 void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place);
 
 /* The cuts that the last solution leans on, as rows of the whole's relaxation: those that it has
- * not been given yet. How many. */
+ * not been given yet, and those that its last solution violates. How many are new. */
 uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole);
 
 /* The root's cuts, and bound_usd_h, and plans of its own; <knapsack>: scratch, NULL: no cuts of
