@@ -133,6 +133,17 @@ static enum err sync_folder(const char *path, struct text *why)
     return err;
 }
 
+/* A device, pipe or socket would be replaced by a file, as root even /dev/null. */
+static enum err refuse_special(const char *path, struct text *why)
+{
+    struct stat status;
+    if (stat(path, &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))
+        return ERR_OK;
+    if (why)
+        text_add(why, "cannot write %s: expected a file, found a device, pipe or socket", path);
+    return ERR_VALUE;
+}
+
 static enum err write_parts(const char *path, const struct span parts[PART_COUNT], unsigned mode,
                             struct text *why)
 {
@@ -143,10 +154,13 @@ static enum err write_parts(const char *path, const struct span parts[PART_COUNT
             text_add(why, "a path is longer than %d bytes", PATH_MAX);
         return ERR_VALUE;
     }
+    enum err err = refuse_special(path, why);
+    if (err != ERR_OK)
+        return err;
     int fd = fails() ? -1 : mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return os_fail(why, "write", path);
-    enum err err = write_opened(fd, path, parts, mode, why);
+    err = write_opened(fd, path, parts, mode, why);
     close(fd);
     if (err == ERR_OK && (fails() || rename(temporary, path) != 0))
         err = os_fail(why, "replace", path);
@@ -279,7 +293,9 @@ enum err os_file_may_write(const char *path, struct text *why)
             text_add(why, "cannot write %s: it is a folder", path);
         return ERR_VALUE;
     }
-    return access(folder, W_OK | X_OK) == 0 ? ERR_OK : os_fail(why, "write", path);
+    if (access(folder, W_OK | X_OK) != 0)
+        return os_fail(why, "write", path);
+    return refuse_special(path, why);
 }
 
 bool os_file_exists(const char *path)

@@ -18,7 +18,7 @@ MUST_USE enum err os_file_read(const char *path, size_t size_max, struct arena *
 
 /* All or nothing: temp file in the same folder, fsync, rename, fsync of the folder. mode as chmod.
  * After an error the file is whole: the old one, or the new one where only the folder could not be
- * synced. */
+ * synced. What stands there and is no regular file is never replaced: ERR_VALUE. */
 MUST_USE enum err os_file_write(const char *path, struct span content, unsigned mode,
                                 struct text *why);
 

@@ -194,6 +194,20 @@ static void a_path_that_cannot_be_written_is_known_before(void **state)
     assert_non_null(strstr(why.p, "it is a folder"));
 }
 
+static void what_is_no_file_is_never_replaced(void **state)
+{
+    (void)state;
+    const char *path = path_of("pipe");
+    struct stat status;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(os_file_may_write(path, &why), ERR_VALUE);
+    assert_int_equal(os_file_write(path, SPAN_LITERAL("hello"), 0640, &why), ERR_VALUE);
+    assert_non_null(strstr(why.p, "expected a file, found a device, pipe or socket"));
+    assert_int_equal(stat(path, &status), 0);
+    assert_true(S_ISFIFO(status.st_mode));
+    assert_int_equal(files_in_folder(), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -207,6 +221,7 @@ int main(void)
         TEST(a_folder_is_made_with_its_parents_and_again),
         TEST(a_lock_held_by_another_process_is_refused),
         TEST(a_path_that_cannot_be_written_is_known_before),
+        TEST(what_is_no_file_is_never_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
