@@ -5,79 +5,103 @@
 
 #include "base/check.h"
 #include "base/sort.h"
+#include "plan/labels.h"
+#include "plan/table.h"
 
 enum {
-    UNITS = 1024, /* of what is asked of a set */
-    RANGES_MAX = 12,
-    STRETCHES_MAX = 4096,
     SETS_MAX = 256,
-    WORK_A_LOOK = 100000, /* at the clock */
-    WORK_OF_UNITS = 64,   /* so many sums of a table are one unit of work */
-    WORK_OF_NODE = 2
+    LABELS_MIN = 64,
+    LABELS_MAX = 8192,   /* of a layer */
+    ROOMS_MAX = 1 << 18, /* of all of them */
+    CANDIDATES_MAX = 1 << 15,
+    LEAVES_IN_VAIN = 16, /* no plans: with the sets that they break, once more */
+    TABLES_PART = 4,     /* each may take one of so many parts of the work */
+    WORK_OF_NODE = 3,
+    WORK_OF_LABEL = 32
 };
 
 #define REQUESTS(rate) (1e-6 * (double)(rate))
 #define LESS           (1 - 1e-9) /* what adding up may have lost */
-#define STRETCH_MIN    0.01       /* of what is asked: not halved any more */
-#define FLOAT_LOSS     0x1p-24    /* of a sum in single precision, by each term */
+#define NOISE          1e-12      /* of sums in another order */
 
-/* A set of demands, and what its groups must do. */
+/* A set of demands, the groups that may answer them, and what is asked of those. */
 struct set {
     struct plan_demand_set demands;
     uint64_t groups; /* bit g */
-    double asked, asked_lost;
+    int64_t rate;
 };
 
-/* The least weight of a set's points by what is asked of them. */
-struct table {
-    struct set set;
-    double useful[PLAN_GROUPS_MAX]; /* no node of a group can do more for the set */
-    double unit;
-    double margin;        /* what sums in single precision may be above the true ones */
-    uint32_t range_count; /* of the fastest node's speed */
-    double lows[RANGES_MAX], highs[RANGES_MAX];
-    float *least; /* of the groups from depth j on, by range and units */
+/* What the nodes of a partial plan can answer of a set, or points at most: together, together with
+ * something lost, and the greatest of them then. */
+struct room {
+    int64_t all, lost, greatest;
 };
 
-/* What a partial plan has of each set. */
-struct state {
-    double speeds[SETS_MAX], fastest[SETS_MAX];
-    double table_speeds[PLAN_TABLES_MAX], table_fastest[PLAN_TABLES_MAX];
+/* A partial plan: a point of each group before some depth. */
+struct label {
+    double bound; /* on every plan that begins so */
+    double cost_usd_h;
     double value;              /* at prices without those of other rows, which are fixed */
     double linear[PLAN_RESTS]; /* bounds by prices alone */
-    double cost_usd_h;
+    double speeds[PLAN_TABLES_MAX], fastest[PLAN_TABLES_MAX]; /* near the tables' sets */
+    uint32_t ranges[PLAN_TABLES_MAX]; /* bit r: the fastest node may be in it, below the target */
 };
 
-struct stretch { /* of levels, and the least that a plan there may cost */
-    uint32_t first, end;
-    double bound;
+/* Those of a depth, and of each one its room for the sets that are open there. */
+struct layer {
+    uint32_t count;
+    struct label *labels;
+    struct room *rooms;
 };
+
+/* How a label of the next layer was made. */
+struct step {
+    uint16_t parent, point;
+};
+
+struct candidate {
+    double bound;
+    uint32_t parent, point;
+};
+
+/* A set that groups before a depth are in, and groups behind it: where it lies among those of the
+ * depth before, if it was open there, and whether the group in between is in it. */
+struct open {
+    uint16_t set, before;
+    bool is_touched;
+};
+
+enum { FRESH = UINT16_MAX };
 
 struct plan_enumerator {
     struct plan_groups *groups;
     struct plan_own *own;
-    struct table tables[PLAN_TABLES_MAX];
+    struct plan_table tables[PLAN_TABLES_MAX];
     struct set sets[SETS_MAX];
-    uint32_t set_count, set_used;                  /* those that were known when the search began */
-    uint32_t order[PLAN_GROUPS_MAX];               /* of groups, by depth */
-    uint32_t depths;                               /* how many */
-    double most[PLAN_GROUPS_MAX + 1][SETS_MAX];    /* that the groups from a depth on can do */
-    double rests[PLAN_GROUPS_MAX + 1][PLAN_RESTS]; /* and their least rests, and cost */
+    uint32_t set_count, set_used;    /* those that were known when the search began */
+    uint32_t order[PLAN_GROUPS_MAX]; /* of groups, by depth */
+    uint32_t depths;                 /* how many */
+    struct open open[PLAN_GROUPS_MAX + 1][SETS_MAX];
+    uint32_t open_counts[PLAN_GROUPS_MAX + 1];
+    struct open touched[PLAN_GROUPS_MAX][SETS_MAX]; /* sets that the group at a depth is in */
+    uint32_t touched_counts[PLAN_GROUPS_MAX];
+    struct room most[PLAN_GROUPS_MAX + 1][SETS_MAX]; /* that the groups from a depth on can do */
+    double rests[PLAN_GROUPS_MAX + 1][PLAN_RESTS];   /* and their least rests, and cost */
     double costs[PLAN_GROUPS_MAX + 1];
-    double egress_usd_h;  /* at least */
-    bool *is_out;         /* points that no plan below the target has */
-    uint32_t *candidates; /* points that may be taken next, where those of their group lie */
-    uint32_t *scratch;    /* while they are sorted */
-    double *bounds;       /* of the candidates, by point */
-    uint32_t picked[PLAN_GROUPS_MAX];
-    struct state states[PLAN_GROUPS_MAX + 1];
-    float suffixes[PLAN_GROUPS_MAX + 1][2 * UNITS + 1], prefixes[2][2 * UNITS + 1];
-    double *levels[2]; /* of the first table; of others */
-    struct stretch stretches[STRETCHES_MAX];
+    double egress_usd_h; /* at least, and how much more it may be */
+    double egress_spread_usd_h;
+    bool minds_traffic; /* does no label stand for one whose traffic may cost less? */
+    struct layer layers[2];
+    struct step *steps; /* LABELS_MAX a depth */
+    struct candidate *candidates;
+    uint32_t candidate_count;
+    uint32_t *ranking, *scratch; /* of candidates */
+    struct plan_labels labels;
+    uint64_t beaten; /* labels that others stand for */
     uint32_t *counts, *best;
-    double target, found;
-    uint64_t work, work_max, look_at;
-    bool is_broken_off;
+    double target; /* what costs as much need not be looked at */
+    double found;
+    uint64_t work, work_end; /* of this search: then labels become few */
     bool (*is_over)(void *);
     void *context;
 };
@@ -88,18 +112,20 @@ struct plan_enumerator *plan_enumerator_new(uint32_t columns_max, struct arena *
     if (!e)
         return NULL;
     e->groups = plan_groups_new(columns_max, arena);
-    e->is_out = ARENA_ROOM(arena, bool, PLAN_POINTS_MAX);
-    e->candidates = ARENA_ROOM(arena, uint32_t, PLAN_POINTS_MAX);
-    e->scratch = ARENA_ROOM(arena, uint32_t, PLAN_POINTS_MAX);
-    e->bounds = ARENA_ROOM(arena, double, PLAN_POINTS_MAX);
-    for (size_t i = 0; i < COUNT_OF(e->levels); i++)
-        e->levels[i] = ARENA_ROOM(arena, double, PLAN_POINTS_MAX);
+    for (size_t i = 0; i < COUNT_OF(e->layers); i++) {
+        e->layers[i].labels = ARENA_ROOM(arena, struct label, LABELS_MAX);
+        e->layers[i].rooms = ARENA_ROOM(arena, struct room, ROOMS_MAX);
+    }
+    e->steps = ARENA_ROOM(arena, struct step, (size_t)PLAN_GROUPS_MAX * LABELS_MAX);
+    e->candidates = ARENA_ROOM(arena, struct candidate, CANDIDATES_MAX);
+    e->ranking = ARENA_ROOM(arena, uint32_t, CANDIDATES_MAX);
+    e->scratch = ARENA_ROOM(arena, uint32_t, CANDIDATES_MAX);
     e->counts = ARENA_ROOM(arena, uint32_t, columns_max);
     e->best = ARENA_ROOM(arena, uint32_t, columns_max);
     for (uint32_t t = 0; t < PLAN_TABLES_MAX; t++)
-        e->tables[t].least = ARENA_ROOM(
-            arena, float, (size_t)(PLAN_GROUPS_MAX + 1) * (t ? RANGES_MAX : 1) * (UNITS + 1));
-    return arena->is_overflown ? NULL : e;
+        if (!plan_table_init(&e->tables[t], arena))
+            return NULL;
+    return plan_labels_init(&e->labels, arena) && !arena->is_overflown ? e : NULL;
 }
 
 static const struct plan_group *group_at(const struct plan_enumerator *e, uint32_t depth)
@@ -111,14 +137,10 @@ static const struct plan_group *group_at(const struct plan_enumerator *e, uint32
 
 static struct set set_of(const struct plan_enumerator *e, const struct plan_demand_set *demands)
 {
-    const struct plan_relax *relax = e->groups->relax;
-    const struct plan_service *service = &relax->problem->services[0];
+    const struct plan_graph *graph = &e->groups->relax->graphs[0];
     struct set set = {.demands = *demands};
-    double rate = 0;
-    for (uint32_t d = 0; d < relax->graphs[0].demand_count; d++)
-        rate += plan_demand_set_has(demands, d) ? REQUESTS(relax->graphs[0].rates[d]) : 0;
-    set.asked = rate / (1e-6 * service->share_ppm) * LESS;
-    set.asked_lost = rate / (1e-6 * service->share_lost_ppm) * LESS;
+    for (uint32_t d = 0; d < graph->demand_count; d++)
+        set.rate += plan_demand_set_has(demands, d) ? graph->rates[d] : 0;
     for (uint32_t g = 0; g < e->groups->group_count; g++)
         for (size_t w = 0; w < COUNT_OF(demands->words); w++)
             if (demands->words[w] & e->groups->groups[g].demands.words[w])
@@ -177,370 +199,362 @@ static void find_sets(struct plan_enumerator *e)
         add_set(e, &relax->cuts[i].demands);
 }
 
-/* Tables ------------------------------------------------------------------------------------ */
+/* Bounds ------------------------------------------------------------------------------------ */
 
-/* The first table counts the rest, too. */
-static float weight_in(const struct plan_point *point, uint32_t t)
+static double least_of(double a, double b)
 {
-    return (float)(t == 0 ? point->weights[0] + point->rests[0] : point->weights[t]);
+    return a < b ? a : b;
 }
 
-/* A sum has a term of each group, two more in leave_out(), and terms and result are rounded, too.
- */
-static double margin_of(const struct plan_enumerator *e, uint32_t t)
+static double most_of(double a, double b)
 {
-    double sum = 0;
-    for (uint32_t g = 0; g < e->groups->group_count; g++) {
-        const struct plan_group *group = &e->groups->groups[g];
-        double most = 0;
-        for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
-            double weight = __builtin_fabs(weight_in(&e->groups->points[i], t));
-            most = weight > most ? weight : most;
-        }
-        sum += most;
-    }
-    return FLOAT_LOSS * (e->groups->group_count + 6) * sum;
+    return a > b ? a : b;
 }
 
-static void begin_table(struct plan_enumerator *e, uint32_t t)
+static int64_t least_room(int64_t a, int64_t b)
 {
-    const struct plan_graph *graph = &e->groups->relax->graphs[0];
-    struct table *table = &e->tables[t];
-    double share = 1e-6 * e->groups->relax->problem->services[0].share_ppm;
-    table->set = set_of(e, &e->groups->weighed[t].demands);
-    for (uint32_t g = 0; g < e->groups->group_count; g++) {
-        table->useful[g] = 0;
-        for (uint32_t d = 0; d < graph->demand_count; d++)
-            if (plan_demand_set_has(&table->set.demands, d) &&
-                plan_demand_set_has(&e->groups->groups[g].demands, d))
-                table->useful[g] += REQUESTS(graph->rates[d]) / share;
-    }
-    table->margin = margin_of(e, t);
+    return a < b ? a : b;
 }
 
-static double fastest_in(const struct table *table, uint32_t group, double fastest)
+static void add_point(struct room *room, const struct plan_point *point)
 {
-    return fastest < table->useful[group] ? fastest : table->useful[group];
+    room->all += point->room;
+    room->lost += point->room_lost;
+    room->greatest = room->greatest > point->greatest ? room->greatest : point->greatest;
 }
 
-static bool is_in(const struct table *table, uint32_t group)
+/* By prices, and the cost itself. */
+static double bound_by_prices(const struct plan_enumerator *e, uint32_t depth,
+                              const struct label *label)
 {
-    return table->set.groups >> group & 1;
+    double bound = label->cost_usd_h + e->costs[depth];
+    for (uint32_t k = 0; k < PLAN_RESTS; k++)
+        bound = most_of(bound, label->linear[k] + e->rests[depth][k]);
+    return bound;
 }
 
-/* What is asked of the set's nodes together when the fastest one is at least so fast. */
-static double asked_with(const struct table *table, double fastest)
-{
-    double lost = table->set.asked_lost + fastest;
-    return table->set.asked > lost ? table->set.asked : lost;
-}
-
-static uint32_t units_of(const struct table *table, uint32_t group, double speed)
-{
-    double units = is_in(table, group) ? ceil(speed / table->unit * LESS) : 0;
-    return units < UNITS ? (uint32_t)units : UNITS;
-}
-
-/* <to>: by each number of units, also with a point that does <units> of them and weighs <weight> on
- * top of <from>, which goes on below zero as it is there. */
-static void take_point(const float *restrict from, float *restrict to, uint32_t units, float weight)
-{
-    from -= units;
-    to[0] = from[0] + weight < to[0] ? from[0] + weight : to[0];
-    for (uint32_t u = 1; u <= UNITS; u++) { /* of fixed length: it becomes vector code */
-        float sum = from[u] + weight;
-        to[u] = sum < to[u] ? sum : to[u];
-    }
-}
-
-static void clear_sums(float *sums, float first)
-{
-    sums[0] = first;
-    for (uint32_t u = 1; u <= UNITS; u++)
-        sums[u] = INFINITY;
-}
-
-/* The sums below zero, when all are there. */
-static void extend(float *sums)
-{
-    for (uint32_t u = 1; u <= UNITS; u++)
-        sums[-(ptrdiff_t)u] = sums[0];
-}
-
-static bool is_taken(const struct plan_enumerator *e, uint32_t t, uint32_t group, uint32_t point,
-                     double high)
-{
-    const struct table *table = &e->tables[t];
-    double fastest = e->groups->points[point].fastest;
-    return !e->is_out[point] && (!is_in(table, group) || fastest_in(table, group, fastest) <= high);
-}
-
-static float *suffix_of(struct plan_enumerator *e, uint32_t depth)
-{
-    return e->suffixes[depth] + UNITS;
-}
-
-/* suffixes: from the last group on; those points count whose fastest node is not above <high>. */
-static void fill_suffixes(struct plan_enumerator *e, uint32_t t, double high)
-{
-    const struct table *table = &e->tables[t];
-    clear_sums(suffix_of(e, e->depths), 0);
-    for (uint32_t j = e->depths; j-- > 0;) {
-        const struct plan_group *group = group_at(e, j);
-        extend(suffix_of(e, j + 1));
-        clear_sums(suffix_of(e, j), INFINITY);
-        for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
-            if (!is_taken(e, t, e->order[j], i, high))
-                continue;
-            const struct plan_point *point = &e->groups->points[i];
-            take_point(suffix_of(e, j + 1), suffix_of(e, j),
-                       units_of(table, e->order[j], point->speed), weight_in(point, t));
-            e->work += UNITS / WORK_OF_UNITS;
-        }
-    }
-}
-
-static void keep_suffixes(struct plan_enumerator *e, uint32_t t, uint32_t range)
-{
-    struct table *table = &e->tables[t];
-    for (uint32_t j = 0; j <= e->depths; j++) {
-        float *to = table->least + ((size_t)j * table->range_count + range) * (UNITS + 1);
-        for (uint32_t u = 0; u <= UNITS; u++)
-            to[u] = (float)(suffix_of(e, j)[u] - table->margin);
-    }
-}
-
-/* The least weight of the groups from <depth> on, when those before do <speed>, the fastest of them
- * <fastest>. */
-static double ask_table(const struct table *table, uint32_t depth, double speed, double fastest)
+/* The least weight behind <depth>, of all ranges that are left. */
+static double ask_table(const struct plan_enumerator *e, uint32_t t, uint32_t depth,
+                        const struct label *label)
 {
     double least = INFINITY;
-    for (uint32_t r = 0; r < table->range_count; r++) {
-        if (table->highs[r] < fastest)
-            continue;
-        double low = table->lows[r] > fastest ? table->lows[r] : fastest;
-        double left = ceil((asked_with(table, low) - speed) / table->unit * LESS);
-        uint32_t units = left > 0 ? (uint32_t)left : 0;
-        CHECK(units <= UNITS);
-        double own = table->least[((size_t)depth * table->range_count + r) * (UNITS + 1) + units];
-        least = own < least ? own : least;
+    for (uint32_t left = label->ranges[t]; left; left &= left - 1) {
+        uint32_t r = (uint32_t)__builtin_ctz(left);
+        least = least_of(
+            least, plan_table_ask(&e->tables[t], depth, r, label->speeds[t], label->fastest[t]));
     }
     return least;
 }
 
-/* Points go that make even the cheapest plan around them reach the target: the groups before by
- * prefix, those behind by suffix. <others>: what is outside the first table. */
-static void leave_out(struct plan_enumerator *e, double high, double others)
+static double bound_by_tables(const struct plan_enumerator *e, uint32_t depth,
+                              const struct label *label)
 {
-    const struct table *table = &e->tables[0];
-    float *before = e->prefixes[0] + UNITS, *next = e->prefixes[1] + UNITS;
-    clear_sums(before, 0);
-    for (uint32_t j = 0; j < e->depths; j++) {
-        const struct plan_group *group = group_at(e, j);
-        extend(before);
-        clear_sums(next, INFINITY);
-        for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
-            const struct plan_point *point = &e->groups->points[i];
-            float weight = weight_in(point, 0), least = INFINITY;
-            uint32_t units = units_of(table, e->order[j], point->speed);
-            if (!is_taken(e, 0, e->order[j], i, high)) {
-                e->is_out[i] = true;
-                continue;
-            }
-            const float *behind = suffix_of(e, j + 1) + (UNITS - units);
-            for (uint32_t u = 0; u <= UNITS - units; u++) {
-                float sum = before[u] + behind[-(ptrdiff_t)u];
-                least = sum < least ? sum : least;
-            }
-            e->work += 2 * UNITS / WORK_OF_UNITS;
-            e->is_out[i] = others + (weight + least - table->margin) >= e->target;
-            if (!e->is_out[i])
-                take_point(before, next, units, weight);
-        }
-        float *swap = before;
-        before = next;
-        next = swap;
-    }
+    double bound = label->value;
+    for (uint32_t t = 0; t < e->groups->weighed_count; t++)
+        bound += ask_table(e, t, depth, label);
+    return bound;
 }
 
-static void sort_levels(double *levels, uint32_t count)
+/* Of each table, ranges where no plan is below the target are left from then on. */
+static void leave_ranges(const struct plan_enumerator *e, uint32_t depth, struct label *label)
 {
-    for (uint32_t gap = count / 2; gap > 0; gap /= 2)
-        for (uint32_t i = gap; i < count; i++) {
-            double level = levels[i];
-            uint32_t j = i;
-            for (; j >= gap && levels[j - gap] > level; j -= gap)
-                levels[j] = levels[j - gap];
-            levels[j] = level;
+    double leasts[PLAN_TABLES_MAX], sum = label->value;
+    for (uint32_t t = 0; t < e->groups->weighed_count; t++)
+        sum += leasts[t] = ask_table(e, t, depth, label);
+    for (uint32_t t = 0; t < e->groups->weighed_count; t++)
+        for (uint32_t left = label->ranges[t]; left; left &= left - 1) {
+            uint32_t r = (uint32_t)__builtin_ctz(left);
+            double own =
+                plan_table_ask(&e->tables[t], depth, r, label->speeds[t], label->fastest[t]);
+            if (sum - leasts[t] + own >= e->target)
+                label->ranges[t] &= ~(UINT32_C(1) << r);
         }
 }
 
-/* The speeds of fastest nodes near the table's set, each once, ascending. */
-static uint32_t list_levels(struct plan_enumerator *e, uint32_t t, double *levels)
+/* <from> and a point of the group at <depth>. */
+static void take(const struct plan_enumerator *e, uint32_t depth, const struct label *from,
+                 const struct plan_point *point, struct label *to)
 {
-    const struct table *table = &e->tables[t];
-    uint32_t all = 0, count = 0;
-    for (uint32_t g = 0; g < e->groups->group_count; g++) {
-        const struct plan_group *group = &e->groups->groups[g];
-        for (uint32_t i = group->point_first;
-             is_in(table, g) && i < group->point_first + group->point_count; i++)
-            if (!e->is_out[i])
-                levels[all++] = fastest_in(table, g, e->groups->points[i].fastest);
+    uint32_t g = e->order[depth];
+    *to = *from;
+    to->cost_usd_h += point->cost_usd_h;
+    to->value += point->rests[0];
+    for (uint32_t k = 0; k < PLAN_RESTS; k++)
+        to->linear[k] += point->rests[k];
+    for (uint32_t t = 0; t < e->groups->weighed_count; t++) {
+        const struct plan_table *table = &e->tables[t];
+        to->value += point->weights[t];
+        if (!plan_table_has(table, g))
+            continue;
+        to->speeds[t] += point->speed;
+        to->fastest[t] = most_of(to->fastest[t], plan_table_fastest(table, g, point->fastest));
     }
-    sort_levels(levels, all);
-    for (uint32_t i = 0; i < all; i++)
-        if (count == 0 || levels[i] > levels[count - 1])
-            levels[count++] = levels[i];
-    e->work += 16 * (uint64_t)all;
-    return count;
+    to->bound = bound_by_prices(e, depth + 1, to);
+    if (to->bound < e->target)
+        to->bound = most_of(to->bound, bound_by_tables(e, depth + 1, to));
 }
 
-static void fill_table(struct plan_enumerator *e, uint32_t t)
+/* Can the known sets still be answered behind <depth>? <rooms>: before the point. */
+static bool holds(const struct plan_enumerator *e, uint32_t depth, const struct room *rooms,
+                  const struct plan_point *point)
 {
-    struct table *table = &e->tables[t];
-    const double *levels = e->levels[1];
-    uint32_t count = list_levels(e, t, e->levels[1]),
-             ranges = count < RANGES_MAX ? count : RANGES_MAX;
-    table->range_count = ranges;
-    table->unit = ranges > 0 ? asked_with(table, levels[count - 1]) / UNITS : 1;
-    for (uint32_t r = 0; r < ranges; r++) {
-        table->lows[r] = levels[(size_t)r * count / ranges];
-        table->highs[r] = levels[(size_t)(r + 1) * count / ranges - 1];
+    for (uint32_t k = 0; k < e->touched_counts[depth]; k++) {
+        const struct open *touched = &e->touched[depth][k];
+        const struct room *most = &e->most[depth + 1][touched->set];
+        struct room room =
+            touched->before == FRESH ? (struct room){0, 0, 0} : rooms[touched->before];
+        int64_t rate = e->sets[touched->set].rate;
+        add_point(&room, point);
+        if (room.all + most->all < rate || room.lost - room.greatest + most->lost < rate)
+            return false;
     }
-    for (uint32_t r = 0; r < ranges; r++) {
-        fill_suffixes(e, t, table->highs[r]);
-        keep_suffixes(e, t, r);
+    return true;
+}
+
+/* Layers ------------------------------------------------------------------------------------ */
+
+static struct layer *layer_at(struct plan_enumerator *e, uint32_t depth)
+{
+    return &e->layers[depth % 2];
+}
+
+static struct room *rooms_of(struct plan_enumerator *e, uint32_t depth, uint32_t label)
+{
+    return layer_at(e, depth)->rooms + (size_t)label * e->open_counts[depth];
+}
+
+static bool has_less_bound(const void *candidates, uint32_t left, uint32_t right)
+{
+    const struct candidate *all = candidates;
+    return all[left].bound < all[right].bound;
+}
+
+static void rank(struct plan_enumerator *e)
+{
+    for (uint32_t i = 0; i < e->candidate_count; i++)
+        e->ranking[i] = i;
+    sort_indices(e->ranking, e->scratch, e->candidate_count, has_less_bound, e->candidates);
+    e->work += 16 * (uint64_t)e->candidate_count;
+}
+
+/* There is no room for the dearer half: nothing is said of plans that cost as much as the first of
+ * those. */
+static void drop_half(struct plan_enumerator *e)
+{
+    rank(e);
+    e->target = least_of(e->target, e->candidates[e->ranking[CANDIDATES_MAX / 2]].bound);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < e->candidate_count; i++)
+        if (e->candidates[i].bound < e->target)
+            e->candidates[kept++] = e->candidates[i];
+    e->candidate_count = kept;
+}
+
+/* What may come behind a label: the group's points are dearer and dearer. */
+static void list_candidates(struct plan_enumerator *e, uint32_t depth, uint32_t parent)
+{
+    const struct plan_group *group = group_at(e, depth);
+    const struct label *from = &layer_at(e, depth)->labels[parent];
+    const struct room *rooms = rooms_of(e, depth, parent);
+    struct label to;
+    for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
+        const struct plan_point *point = &e->groups->points[i];
+        if (from->cost_usd_h + point->cost_usd_h + e->costs[depth + 1] >= e->target)
+            break;
+        e->work += WORK_OF_NODE;
+        take(e, depth, from, point, &to);
+        if (to.bound >= e->target || !holds(e, depth, rooms, point))
+            continue;
+        e->candidates[e->candidate_count++] = (struct candidate){to.bound, parent, i};
+        if (e->candidate_count == CANDIDATES_MAX)
+            drop_half(e);
+    }
+}
+
+/* What the partial plan costs, and lacks of sets that the groups behind it are in, too: more than
+ * enough is enough. */
+static void write_label(const struct plan_enumerator *e, uint32_t depth, const struct label *label,
+                        const struct room *rooms, double *values)
+{
+    uint32_t count = 0;
+    values[count++] = label->cost_usd_h;
+    values[count++] = label->value;
+    for (uint32_t k = 0; k < PLAN_RESTS; k++)
+        values[count++] = label->linear[k];
+    for (uint32_t t = 0; t < e->groups->weighed_count; t++) {
+        values[count++] = -label->speeds[t];
+        values[count++] = -least_of(label->speeds[t] - label->fastest[t], e->tables[t].asked_lost);
+    }
+    for (uint32_t k = 0; k < e->open_counts[depth]; k++) {
+        int64_t rate = e->sets[e->open[depth][k].set].rate;
+        values[count++] = -(double)least_room(rooms[k].all, rate);
+        values[count++] = -(double)least_room(rooms[k].lost, rate);
+        values[count++] = -(double)least_room(rooms[k].lost - rooms[k].greatest, rate);
+    }
+    CHECK(count == e->labels.width);
+}
+
+/* Does another label stand for this one? Whatever is put behind this, put behind the other one
+ * keeps the known sets, too, is met by the same bounds, and costs no more: but for traffic, or
+ * whichever way that goes. */
+static bool is_beaten(struct plan_enumerator *e, uint32_t depth, const struct label *label,
+                      const struct room *rooms)
+{
+    double own[PLAN_LABEL_MAX], most[PLAN_LABEL_MAX];
+    if (e->labels.width == 0)
+        return false;
+    write_label(e, depth, label, rooms, own);
+    for (uint32_t i = 0; i < e->labels.width; i++)
+        most[i] = own[i] + NOISE * __builtin_fabs(own[i]);
+    most[0] -= e->minds_traffic ? e->egress_spread_usd_h : 0;
+    if (plan_labels_beat(&e->labels, most, &e->work)) {
+        e->beaten++;
+        return true;
+    }
+    plan_labels_add(&e->labels, own);
+    return false;
+}
+
+/* <rooms> of a label whose parent had <before>. */
+static void fill_rooms(const struct plan_enumerator *e, uint32_t depth, const struct room *before,
+                       const struct plan_point *point, struct room *rooms)
+{
+    for (uint32_t k = 0; k < e->open_counts[depth]; k++) {
+        const struct open *open = &e->open[depth][k];
+        rooms[k] = open->before == FRESH ? (struct room){0, 0, 0} : before[open->before];
+        if (open->is_touched)
+            add_point(&rooms[k], point);
+    }
+}
+
+/* For labels behind <depth>: what they may take of the work that is left, in equal parts for all
+ * layers, and of memory. */
+static uint32_t room_behind(const struct plan_enumerator *e, uint32_t depth)
+{
+    uint32_t open = e->open_counts[depth + 1], left = e->depths - depth;
+    uint32_t points = left > 1 ? group_at(e, depth + 1)->point_count : 0;
+    uint64_t part = e->work < e->work_end ? (e->work_end - e->work) / left : 0;
+    uint64_t most = part / (WORK_OF_LABEL + WORK_OF_NODE * points);
+    most = most < LABELS_MIN ? LABELS_MIN : most < LABELS_MAX ? most : LABELS_MAX;
+    return open > 0 && ROOMS_MAX / open < most ? ROOMS_MAX / open : (uint32_t)most;
+}
+
+/* The candidates become the labels of the layer behind <depth>, but for those that others stand
+ * for; those for which there is no room are the dearest. */
+static void fill_layer(struct plan_enumerator *e, uint32_t depth)
+{
+    struct layer *to = layer_at(e, depth + 1);
+    uint32_t open = e->open_counts[depth + 1];
+    uint32_t width = 2 + PLAN_RESTS + 2 * e->groups->weighed_count + 3 * open;
+    uint32_t most = room_behind(e, depth);
+    plan_labels_clear(&e->labels, width <= PLAN_LABEL_MAX ? width : 0);
+    rank(e);
+    to->count = 0;
+    for (uint32_t i = 0; i < e->candidate_count; i++) {
+        const struct candidate *own = &e->candidates[e->ranking[i]];
+        const struct plan_point *point = &e->groups->points[own->point];
+        if (own->bound >= e->target)
+            break;
+        if (to->count == most) {
+            e->target = own->bound;
+            break;
+        }
+        struct label *label = &to->labels[to->count];
+        struct room *rooms = rooms_of(e, depth + 1, to->count);
+        e->work += WORK_OF_LABEL;
+        take(e, depth, &layer_at(e, depth)->labels[own->parent], point, label);
+        fill_rooms(e, depth + 1, rooms_of(e, depth, own->parent), point, rooms);
+        if (is_beaten(e, depth + 1, label, rooms))
+            continue;
+        leave_ranges(e, depth + 1, label);
+        e->steps[(size_t)depth * LABELS_MAX + to->count++] = (struct step){
+            (uint16_t)own->parent, (uint16_t)(own->point - group_at(e, depth)->point_first)};
     }
 }
 
 /* Search ------------------------------------------------------------------------------------ */
 
-/* All is taken: is it a plan, and how dear? */
-static void close_plan(struct plan_enumerator *e)
+static void add_counts(struct plan_enumerator *e, uint32_t leaf)
 {
-    uint32_t columns = e->groups->relax->problem->column_count;
+    memset(e->counts, 0, e->groups->relax->problem->column_count * sizeof *e->counts);
+    for (uint32_t j = e->depths; j-- > 0;) {
+        const struct step *step = &e->steps[(size_t)j * LABELS_MAX + leaf];
+        const struct plan_point *point =
+            &e->groups->points[group_at(e, j)->point_first + step->point];
+        plan_groups_counts(e->groups, point, e->counts);
+        leaf = step->parent;
+    }
+}
+
+/* All is taken: is it a plan? Then the target is no more than its cost; if not, a set that it
+ * breaks is known from then on. */
+static bool close_plan(struct plan_enumerator *e, uint32_t leaf)
+{
     uint64_t work = e->own->place.work;
-    memset(e->counts, 0, columns * sizeof *e->counts);
-    for (uint32_t j = 0; j < e->depths; j++)
-        plan_groups_counts(e->groups, &e->groups->points[e->picked[j]], e->counts);
+    add_counts(e, leaf);
     bool is_plan = !isinf(plan_own_try(e->own, e->counts));
     e->work += e->own->place.work - work;
     if (!is_plan) {
         add_known_sets(e);
-        return;
+        return false;
     }
-    double cost = e->own->place.services[0].egress_usd_h;
-    for (uint32_t j = 0; j < e->depths; j++)
-        cost += e->groups->points[e->picked[j]].cost_usd_h;
+    double cost = layer_at(e, e->depths)->labels[leaf].cost_usd_h - e->egress_usd_h +
+                  e->own->place.services[0].egress_usd_h;
     if (cost < e->found) {
         e->found = cost;
-        memcpy(e->best, e->counts, columns * sizeof *e->best);
+        memcpy(e->best, e->counts, e->groups->relax->problem->column_count * sizeof *e->best);
     }
-    e->target = cost < e->target ? cost : e->target;
-}
-
-/* A bound on every plan with the partial one and the point; what it is of then goes to <to>. */
-static double take(const struct plan_enumerator *e, uint32_t depth, const struct plan_point *point,
-                   struct state *to)
-{
-    const struct state *from = &e->states[depth];
-    uint32_t g = e->order[depth];
-    to->cost_usd_h = from->cost_usd_h + point->cost_usd_h;
-    to->value = from->value + point->rests[0];
-    double bound = to->cost_usd_h + e->costs[depth + 1];
-    for (uint32_t k = 0; k < PLAN_RESTS; k++) {
-        to->linear[k] = from->linear[k] + point->rests[k];
-        double linear = to->linear[k] + e->rests[depth + 1][k];
-        bound = linear > bound ? linear : bound;
-    }
-    for (uint32_t t = 0; t < e->groups->weighed_count; t++)
-        to->value += point->weights[t];
-    double value = to->value;
-    if (bound >= e->target)
-        return bound;
-    for (uint32_t t = 0; t < e->groups->weighed_count; t++) { /* all: some may be below zero */
-        const struct table *table = &e->tables[t];
-        bool counts = is_in(table, g);
-        double fastest = counts ? fastest_in(table, g, point->fastest) : 0;
-        to->table_speeds[t] = from->table_speeds[t] + (counts ? point->speed : 0);
-        to->table_fastest[t] = fastest > from->table_fastest[t] ? fastest : from->table_fastest[t];
-        value += ask_table(table, depth + 1, to->table_speeds[t], to->table_fastest[t]);
-    }
-    return value > bound ? value : bound;
-}
-
-/* Can the known sets still be answered? What they have then goes to <to>. */
-static bool holds(const struct plan_enumerator *e, uint32_t depth, const struct plan_point *point,
-                  struct state *to)
-{
-    const struct state *from = &e->states[depth];
-    uint64_t own = UINT64_C(1) << e->order[depth];
-    for (uint32_t i = 0; i < e->set_used; i++) {
-        const struct set *set = &e->sets[i];
-        double speed = from->speeds[i], fastest = from->fastest[i];
-        if (set->groups & own) {
-            speed += point->speed;
-            fastest = fastest > point->fastest ? fastest : point->fastest;
-            double all = speed + e->most[depth + 1][i];
-            if (all < set->asked || all - fastest < set->asked_lost)
-                return false;
-        }
-        to->speeds[i] = speed;
-        to->fastest[i] = fastest;
-    }
+    e->target = least_of(e->target, cost);
     return true;
 }
 
-static bool has_less_bound(const void *bounds, uint32_t left, uint32_t right)
+/* A bound on every plan: the target, or what plans may cost for which a leaf stands that is none,
+ * or is dearer by its traffic. */
+static double close_layer(struct plan_enumerator *e)
 {
-    const double *all = bounds;
-    return all[left] < all[right];
-}
-
-/* The points of the group at <depth> that may be taken, the least bound first; of equal ones the
- * first point. */
-static uint32_t list_candidates(struct plan_enumerator *e, uint32_t depth)
-{
-    const struct plan_group *group = group_at(e, depth);
-    uint32_t *candidates = e->candidates + group->point_first;
-    uint32_t count = 0;
-    for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
-        if (e->is_out[i])
-            continue;
-        e->work += WORK_OF_NODE;
-        const struct plan_point *point = &e->groups->points[i];
-        e->bounds[i] = take(e, depth, point, &e->states[depth + 1]);
-        if (e->bounds[i] < e->target && holds(e, depth, point, &e->states[depth + 1]))
-            candidates[count++] = i;
+    const struct layer *leaves = layer_at(e, e->depths);
+    double bound = INFINITY;
+    uint32_t vain = 0;
+    for (uint32_t i = 0; i < leaves->count && leaves->labels[i].bound < e->target; i++) {
+        bool is_plan = vain < LEAVES_IN_VAIN && close_plan(e, i);
+        vain += !is_plan;
+        bool is_exact = e->beaten == 0 || (is_plan && e->minds_traffic);
+        if (!is_exact || vain >= LEAVES_IN_VAIN)
+            bound = least_of(bound, leaves->labels[i].bound * LESS);
+        if (vain >= LEAVES_IN_VAIN)
+            break;
     }
-    sort_indices(candidates, e->scratch, count, has_less_bound, e->bounds);
-    return count;
+    return least_of(bound, e->target);
 }
 
-static bool must_break_off(struct plan_enumerator *e)
+static uint16_t find_open(const struct plan_enumerator *e, uint32_t depth, uint32_t set)
 {
-    e->is_broken_off = e->is_broken_off || e->work > e->work_max ||
-                       (e->work >= e->look_at && e->is_over && e->is_over(e->context));
-    e->look_at = e->work >= e->look_at ? e->work + WORK_A_LOOK : e->look_at;
-    return e->is_broken_off;
+    for (uint32_t k = 0; k < e->open_counts[depth]; k++)
+        if (e->open[depth][k].set == set)
+            return (uint16_t)k;
+    return FRESH;
 }
 
-static void search(struct plan_enumerator *e, uint32_t depth)
+/* Which sets the groups before each depth, at it and behind it are in. */
+static void list_sets(struct plan_enumerator *e)
 {
-    if (depth == e->depths) {
-        close_plan(e);
-        return;
-    }
-    const uint32_t *candidates = e->candidates + group_at(e, depth)->point_first;
-    uint32_t count = list_candidates(e, depth);
-    for (uint32_t i = 0; i < count && e->bounds[candidates[i]] < e->target; i++) {
-        if (must_break_off(e))
-            return;
-        const struct plan_point *point = &e->groups->points[candidates[i]];
-        (void)take(e, depth, point, &e->states[depth + 1]);
-        (void)holds(e, depth, point, &e->states[depth + 1]);
-        e->picked[depth] = candidates[i];
-        search(e, depth + 1);
+    uint64_t before = 0, behind = 0;
+    for (uint32_t j = 0; j < e->depths; j++)
+        behind |= UINT64_C(1) << e->order[j];
+    e->open_counts[0] = 0;
+    for (uint32_t j = 0; j < e->depths; j++) {
+        uint64_t own = UINT64_C(1) << e->order[j];
+        before |= own;
+        behind &= ~own;
+        e->touched_counts[j] = e->open_counts[j + 1] = 0;
+        for (uint32_t i = 0; i < e->set_used; i++) {
+            uint64_t groups = e->sets[i].groups;
+            struct open open = {(uint16_t)i, find_open(e, j, i), (groups & own) != 0};
+            if (groups & own)
+                e->touched[j][e->touched_counts[j]++] = open;
+            if ((groups & before) && (groups & behind))
+                e->open[j + 1][e->open_counts[j + 1]++] = open;
+        }
     }
 }
 
@@ -548,28 +562,33 @@ static void search(struct plan_enumerator *e, uint32_t depth)
 static void sum_up(struct plan_enumerator *e)
 {
     e->set_used = e->set_count;
+    list_sets(e);
     memset(e->most[e->depths], 0, sizeof e->most[e->depths]);
     memset(e->rests[e->depths], 0, sizeof e->rests[e->depths]);
     e->costs[e->depths] = 0;
     for (uint32_t j = e->depths; j-- > 0;) {
         const struct plan_group *group = group_at(e, j);
-        double speed = 0, rests[PLAN_RESTS], cost = INFINITY;
+        struct room most = {0, 0, 0};
+        double rests[PLAN_RESTS], cost = INFINITY;
         for (uint32_t k = 0; k < PLAN_RESTS; k++)
             rests[k] = INFINITY;
         for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
             const struct plan_point *point = &e->groups->points[i];
-            if (e->is_out[i])
-                continue;
-            speed = point->speed > speed ? point->speed : speed;
-            cost = point->cost_usd_h < cost ? point->cost_usd_h : cost;
+            most.all = point->room > most.all ? point->room : most.all;
+            most.lost = point->room_lost > most.lost ? point->room_lost : most.lost;
+            cost = least_of(cost, point->cost_usd_h);
             for (uint32_t k = 0; k < PLAN_RESTS; k++)
-                rests[k] = point->rests[k] < rests[k] ? point->rests[k] : rests[k];
+                rests[k] = least_of(rests[k], point->rests[k]);
         }
         for (uint32_t k = 0; k < PLAN_RESTS; k++)
             e->rests[j][k] = e->rests[j + 1][k] + rests[k];
         e->costs[j] = e->costs[j + 1] + cost;
-        for (uint32_t i = 0; i < e->set_used; i++)
-            e->most[j][i] = e->most[j + 1][i] + (e->sets[i].groups >> e->order[j] & 1 ? speed : 0);
+        memcpy(e->most[j], e->most[j + 1], e->set_used * sizeof *e->most[j]);
+        for (uint32_t k = 0; k < e->touched_counts[j]; k++) {
+            struct room *room = &e->most[j][e->touched[j][k].set];
+            room->all += most.all;
+            room->lost += most.lost;
+        }
     }
 }
 
@@ -582,93 +601,104 @@ static double value_of_others(const struct plan_enumerator *e)
     return value;
 }
 
-/* All plans of the points that are left in. */
-static void search_points(struct plan_enumerator *e)
+static void fill_tables(struct plan_enumerator *e, uint64_t work_max)
+{
+    for (uint32_t t = 0; t < e->groups->weighed_count; t++) {
+        bool is_first = t == 0;
+        plan_table_fill(&e->tables[t], e->groups, e->order, t, is_first ? value_of_others(e) : 0,
+                        is_first ? e->target : INFINITY, work_max / TABLES_PART);
+        e->work += e->tables[t].work;
+    }
+}
+
+/* Layer by layer. A bound on every plan; -INFINITY: there was no time. */
+static double search(struct plan_enumerator *e)
 {
     const struct plan_groups *groups = e->groups;
+    struct label *first = &layer_at(e, 0)->labels[0];
     sum_up(e);
-    e->states[0] = (struct state){.value = groups->base, .cost_usd_h = e->egress_usd_h};
-    memcpy(e->states[0].linear, groups->bounds_usd_h, sizeof groups->bounds_usd_h);
-    search(e, 0);
-}
-
-/* All plans of the stretch that the first table was filled for. */
-static void search_stretch(struct plan_enumerator *e)
-{
-    leave_out(e, e->tables[0].highs[0], value_of_others(e));
-    keep_suffixes(e, 0, 0);
-    for (uint32_t t = 1; t < e->groups->weighed_count; t++)
-        fill_table(e, t);
-    search_points(e);
-}
-
-/* A bound on all plans of which the fastest node near the first set is from <low> to <high>. */
-static double bound_stretch(struct plan_enumerator *e, double low, double high)
-{
-    struct table *table = &e->tables[0];
-    table->range_count = 1;
-    table->lows[0] = low;
-    table->highs[0] = high;
-    table->unit = asked_with(table, low) / UNITS;
-    memset(e->is_out, 0, e->groups->point_count * sizeof *e->is_out);
-    fill_suffixes(e, 0, high);
-    return value_of_others(e) + (suffix_of(e, 0)[UNITS] - table->margin);
-}
-
-/* The stretch with the least bound comes first; it is halved until it is short. */
-static void search_all(struct plan_enumerator *e)
-{
-    const double *levels = e->levels[0];
-    struct stretch *stretches = e->stretches;
-    stretches[0] = (struct stretch){0, list_levels(e, 0, e->levels[0]), -INFINITY};
-    for (uint32_t open = stretches[0].end > 0; open > 0 && !must_break_off(e);) {
-        uint32_t at = 0;
-        for (uint32_t i = 1; i < open; i++)
-            at = stretches[i].bound < stretches[at].bound ? i : at;
-        const struct stretch own = stretches[at];
-        if (own.bound >= e->target)
-            return;
-        stretches[at] = stretches[--open];
-        double low = levels[own.first], high = levels[own.end - 1];
-        double bound = bound_stretch(e, low, high);
-        if (bound >= e->target)
-            continue;
-        if (own.end - own.first == 1 || high - low <= STRETCH_MIN * e->tables[0].set.asked_lost) {
-            search_stretch(e);
-            continue;
-        }
-        uint32_t middle = own.first + (own.end - own.first) / 2;
-        CHECK(open + 2 <= STRETCHES_MAX); /* each is at least one level long */
-        stretches[open++] = (struct stretch){own.first, middle, bound};
-        stretches[open++] = (struct stretch){middle, own.end, bound};
+    e->beaten = 0;
+    *first = (struct label){.value = groups->base, .cost_usd_h = e->egress_usd_h};
+    memcpy(first->linear, groups->bounds_usd_h, sizeof groups->bounds_usd_h);
+    for (uint32_t t = 0; t < groups->weighed_count; t++)
+        first->ranges[t] = (UINT32_C(1) << e->tables[t].range_count) - 1;
+    layer_at(e, 0)->count = 1;
+    for (uint32_t j = 0; j < e->depths; j++) {
+        e->candidate_count = 0;
+        for (uint32_t i = 0; i < layer_at(e, j)->count; i++)
+            list_candidates(e, j, i);
+        fill_layer(e, j);
+        if (e->is_over && e->is_over(e->context))
+            return -INFINITY;
     }
+    return close_layer(e);
 }
 
-/* Traffic costs at least what the nodes with the cheapest ask for it. */
-static double least_egress(const struct plan_relax *relax)
+static bool must_end(const struct plan_enumerator *e, uint64_t work_max)
+{
+    return e->work >= 2 * work_max || (e->is_over && e->is_over(e->context));
+}
+
+/* Where a leaf stood for others and broke a set that was not known, those others were not looked
+ * at: once more, with that set; once more, too, where nothing but traffic is left. */
+static double search_again(struct plan_enumerator *e, uint64_t work_max)
+{
+    const double target = e->target;
+    double best = -INFINITY, goal;
+    bool goes_on = true;
+    e->minds_traffic = e->egress_spread_usd_h == 0;
+    while (goes_on) {
+        e->target = least_of(target, e->found);
+        e->work_end = e->work + work_max;
+        best = most_of(best, search(e));
+        goal = least_of(target, e->found);
+        goes_on = best < goal && !must_end(e, work_max);
+        if (goes_on && e->set_count == e->set_used) {
+            goes_on = !e->minds_traffic && best >= goal - e->egress_spread_usd_h;
+            e->minds_traffic = true;
+        }
+    }
+    return best;
+}
+
+/* Traffic costs at least what the nodes with the cheapest ask for it, and at most the dearest. */
+static void find_egress(struct plan_enumerator *e, const struct plan_relax *relax)
 {
     const struct plan_graph *graph = &relax->graphs[0];
-    double usd_h = 0;
+    double least_usd_h = 0, most_usd_h = 0;
     for (uint32_t d = 0; d < graph->demand_count; d++) {
-        double least = INFINITY;
+        double least = INFINITY, most = 0;
         for (uint32_t i = graph->demand_edges[d]; i < graph->demand_edges[d + 1]; i++) {
             double usd = relax->problem->nodes[graph->edge_nodes[i]].egress_usd;
-            least = usd < least ? usd : least;
+            least = least_of(least, usd);
+            most = most_of(most, usd);
         }
-        usd_h += 3600 * least * REQUESTS(graph->rates[d]);
+        least_usd_h += 3600 * least * REQUESTS(graph->rates[d]);
+        most_usd_h += 3600 * most * REQUESTS(graph->rates[d]);
     }
-    return usd_h * LESS;
+    e->egress_usd_h = least_usd_h * LESS;
+    e->egress_spread_usd_h = most_usd_h - least_usd_h;
 }
 
-/* Those that are asked for most come first: they are in the most sets. */
+/* Those that are asked for most come first: they are in the most sets; those that are asked for the
+ * same come one behind the other. */
+static bool comes_before(const struct plan_group *a, const struct plan_group *b)
+{
+    if (a->asked != b->asked)
+        return a->asked > b->asked;
+    return memcmp(&a->demands, &b->demands, sizeof a->demands) < 0;
+}
+
 static void order_groups(struct plan_enumerator *e)
 {
     const struct plan_group *groups = e->groups->groups;
     e->depths = e->groups->group_count;
     for (uint32_t g = 0; g < e->depths; g++) {
         uint32_t at = g;
-        for (; at > 0 && groups[e->order[at - 1]].asked < groups[g].asked; at--)
+        while (at > 0 && comes_before(&groups[g], &groups[e->order[at - 1]])) {
             e->order[at] = e->order[at - 1];
+            at--;
+        }
         e->order[at] = g;
     }
 }
@@ -680,29 +710,22 @@ double plan_enumerate(struct plan_enumerator *e, struct plan_relax *relax,
     e->own = own;
     e->target = target;
     e->found = *io_best;
-    e->look_at = 0;
-    e->work_max = work_max;
     e->is_over = is_over;
     e->context = context;
     bool is_made = plan_groups_make(e->groups, relax, root, target, work_max);
-    e->is_broken_off = !is_made;
+    double bound = -INFINITY;
     e->work = e->groups->work;
     if (is_made) {
         order_groups(e);
-        e->egress_usd_h = least_egress(relax);
+        find_egress(e, relax);
         find_sets(e);
-        for (uint32_t t = 0; t < e->groups->weighed_count; t++)
-            begin_table(e, t);
-        memset(e->is_out, 0, e->groups->point_count * sizeof *e->is_out);
-        if (e->groups->weighed_count > 0)
-            search_all(e);
-        else
-            search_points(e);
+        fill_tables(e, work_max);
+        bound = search_again(e, work_max);
     }
     if (e->found < *io_best) {
         *io_best = e->found;
         (void)plan_own_try(own, e->best);
     }
     relax->work += e->work;
-    return e->is_broken_off ? -INFINITY : e->target;
+    return bound;
 }

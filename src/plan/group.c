@@ -9,6 +9,7 @@
 enum {
     LIST_MAX = 32768,
     LINKS_MAX = 1 << 18,
+    PART_MAX = 64,       /* points: a group with more is split before its next node */
     REPLICAS_MAX = 1024, /* of a column */
     WAYS_MAX = 32768     /* of all nodes */
 };
@@ -555,6 +556,22 @@ static void list_groups(struct plan_groups *groups)
     }
 }
 
+static bool costs_less(const void *points, uint32_t left, uint32_t right)
+{
+    const struct plan_point *all = points;
+    return all[left].cost_usd_h < all[right].cost_usd_h;
+}
+
+/* The nodes behind the first <count> ones become a group of their own. */
+static void split(struct plan_groups *groups, struct plan_group *group, uint32_t count)
+{
+    struct plan_group *rest = &groups->groups[groups->group_count++];
+    *rest = *group;
+    rest->node_count = group->node_count - count;
+    memmove(rest->nodes, group->nodes + count, rest->node_count * sizeof *rest->nodes);
+    group->node_count = count;
+}
+
 /* A plan below the target has no more than <spares> of rests above the least. */
 static bool list_points(struct plan_groups *groups, struct plan_group *group, const double *spares)
 {
@@ -570,14 +587,20 @@ static bool list_points(struct plan_groups *groups, struct plan_group *group, co
         makings->item_count = makings->way_counts[v];
         if (!combine(groups, group->asked, group->asked, rests_max))
             return false;
+        if (makings->before_count > PART_MAX && i + 1 < group->node_count &&
+            groups->group_count < PLAN_GROUPS_MAX)
+            split(groups, group, i + 1);
     }
     if (groups->point_count + makings->before_count > PLAN_POINTS_MAX)
         return false;
     group->point_first = groups->point_count;
     group->point_count = makings->before_count;
-    memcpy(groups->points + groups->point_count, makings->before,
-           makings->before_count * sizeof *makings->before);
-    groups->point_count += makings->before_count;
+    for (uint32_t i = 0; i < makings->before_count; i++)
+        makings->order[i] = i;
+    sort_indices(makings->order, makings->scratch, makings->before_count, costs_less,
+                 makings->before);
+    for (uint32_t i = 0; i < makings->before_count; i++)
+        groups->points[groups->point_count++] = makings->before[makings->order[i]];
     return true;
 }
 
@@ -622,7 +645,7 @@ static bool list_all_points(struct plan_groups *groups, double target)
                 leasts[k] += groups->makings->way_leasts[groups->groups[g].nodes[i]][k];
         spares[k] = spare_of(groups, k, target, leasts[k]);
     }
-    for (uint32_t g = 0; g < groups->group_count; g++)
+    for (uint32_t g = 0; g < groups->group_count; g++) /* there may be more and more */
         if (!list_points(groups, &groups->groups[g], spares))
             return false;
     return true;

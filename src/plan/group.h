@@ -7,7 +7,8 @@
  * whole groups: of each, nothing counts but the sum of S and the greatest one. A *point* is a way
  * to run a group that no other one beats in sum, greatest and cost, in whole micro-requests as a
  * node's room is rounded down; every plan can be exchanged, group by group, for one of points that
- * costs no more. Some hundred points stand for what are millions of ways to fill the nodes.
+ * costs no more. Some hundred points stand for what are millions of ways to fill the nodes. Where
+ * that were too many, the nodes are split over several groups of the same demands.
  *
  * Prices of rows that hold for every plan below <target> (relax.h) split a point's cost: what rows
  * of the sets that were chosen for tables say, and the *rest*, of which no plan below <target> has
@@ -35,7 +36,7 @@ struct plan_group {
     double egress_usd;              /* of a request */
     int64_t asked;                  /* by all its demands, micro-requests per second */
     uint32_t nodes[PLAN_NODES_MAX], node_count;
-    uint32_t point_first, point_count;
+    uint32_t point_first, point_count; /* the cheapest first */
 };
 
 /* A set whose rows' prices are kept apart. */

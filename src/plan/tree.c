@@ -19,7 +19,7 @@ enum {
     OWN_TRIES_AT_ROOT = 16,
     OWN_PART = 4,       /* one of so many parts of the tree's work may go to plans of its own, */
     OWN_FREE = 3000000, /* and so much besides: some 20 ms */
-    ENUMERATE_FIRST = 1500000,
+    ENUMERATE_FIRST = 4000000,
     RESPONSE = 1500000,
     ENUMERATED_MAX = 40,  /* replicas */
     VAIN_MAX = 6,         /* attempts in a row */
@@ -32,8 +32,7 @@ enum {
 #define PRICE_GAIN    2e-3
 #define ROOT_GAIN     5e-5
 #define KNAPSACK_GAIN 3e-4
-#define STEP_FIRST    0.25 /* of what is open between bound and plan */
-#define STEP_MIN      0.03
+#define GAIN_MIN      0.05 /* of what is open, by an enumeration */
 #define WORTH         1e-7 /* share of the cost that a leaf must promise to save */
 
 static uint32_t demand_of(const struct plan_relax *relax, uint32_t column)
@@ -117,7 +116,6 @@ enum err plan_tree_begin(struct plan_tree *tree, const struct plan_problem *whol
                                          whole->columns + tree->column_first, 1 + service, arena))
             return ERR_MEMORY;
         tree->allowance = ENUMERATE_FIRST;
-        tree->step = STEP_FIRST;
     }
     tree->may_enumerate = plan_groups_fit(&tree->part);
     return begin(tree, api, leaves_max, arena);
@@ -660,20 +658,12 @@ static bool is_small(const struct plan_relax *relax)
     return count <= ENUMERATED_MAX;
 }
 
-/* The last target was too much, or it was proven. */
-static void step_on(struct plan_tree *tree, double bound)
-{
-    tree->step = isinf(bound) ? 0.5 * tree->step : tree->step < 0.5 ? 2 * tree->step : 1;
-    tree->bound_usd_h = bound > tree->bound_usd_h ? bound : tree->bound_usd_h;
-    tree->is_done = tree->bound_usd_h >= tree->best_usd_h * (1 - WORTH);
-}
-
 bool plan_tree_enumerate(struct plan_tree *tree, struct plan_enumerator *enumerator,
                          bool (*is_over)(void *), void *context)
 {
     if (!may_enumerate(tree))
         return false;
-    const uint64_t begin = tree->relax.work, end = begin + tree->allowance;
+    const uint64_t begin = tree->relax.work;
     const double before = tree->bound_usd_h;
     enter(tree, 0);
     if (plan_relax_close(&tree->relax, 0, 0, is_over, context) != ERR_OK)
@@ -682,21 +672,18 @@ bool plan_tree_enumerate(struct plan_tree *tree, struct plan_enumerator *enumera
     if (!tree->may_enumerate)
         return false;
     plan_tree_search_own(tree);
-    while (!tree->is_done && tree->relax.work < end && tree->step >= STEP_MIN &&
-           !(is_over && is_over(context))) {
-        double best = tree->best_usd_h;
-        double target = tree->bound_usd_h + tree->step * (best - tree->bound_usd_h);
-        double bound = plan_enumerate(enumerator, &tree->relax, &tree->roots[0], tree->own, target,
-                                      end - tree->relax.work, &best, is_over, context);
-        meet_own(tree, best);
-        step_on(tree, bound);
-    }
+    double best = tree->best_usd_h;
+    double bound = plan_enumerate(enumerator, &tree->relax, &tree->roots[0], tree->own, best,
+                                  tree->allowance, &best, is_over, context);
+    meet_own(tree, best);
+    tree->bound_usd_h = bound > before ? bound : before;
+    tree->is_done = tree->bound_usd_h >= tree->best_usd_h * (1 - WORTH);
     tree->allowance *= 2;
-    tree->vain = tree->bound_usd_h > before ? 0 : tree->vain + 1;
+    bool is_vain = tree->bound_usd_h - before < GAIN_MIN * (tree->best_usd_h - before);
+    tree->vain = is_vain ? tree->vain + 1 : 0;
     uint64_t spent = tree->relax.work - begin;
     tree->resume_at = tree->relax.work + (spent << tree->vain) / 2;
     tree->may_enumerate = tree->vain < VAIN_MAX;
-    tree->step = tree->step < STEP_MIN ? STEP_FIRST : tree->step;
     tree->solved += (uint32_t)(spent / WORK_OF_LEAF);
     return true;
 }

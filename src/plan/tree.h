@@ -45,7 +45,6 @@ struct plan_tree {
     bool may_enumerate; /* is the service small, as far as is known? */
     uint32_t vain;      /* attempts in a row that proved nothing */
     uint64_t resume_at; /* work of the tree, before the next */
-    double step;        /* share of the gap to prove next */
     uint64_t allowance; /* of work, for that */
     uint32_t solved;
 };

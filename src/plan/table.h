@@ -1,0 +1,73 @@
+/* table.h: the least that a set of demands costs in the groups from one depth on.
+ *
+ * The rows of a set have prices, and points have the weight that those stand for (group.h). What a
+ * set asks for when its fastest node M may be lost is a knapsack: whole points, sum S >= what is
+ * asked of all, and what is asked without M, and M. It is filled group by group from the last
+ * (Bellman), for each of some *ranges* of M, in units of what is asked there; sums are single
+ * precision, lowered by what they may have lost.
+ *
+ * A cost is split over sets by prices so that each table counts its own share: Lagrangian
+ * decomposition (Guignard and Kim, 1987); a part of the plan and a table for the rest: Russian doll
+ * search (Verfaillie et al., 1996). */
+#ifndef PLAN_TABLE_H
+#define PLAN_TABLE_H
+
+#include "plan/group.h"
+
+enum { PLAN_UNITS = 1024, PLAN_RANGES_MAX = 16 };
+
+struct plan_table {
+    const struct plan_groups *groups;
+    const uint32_t *order;          /* of groups, by depth */
+    uint32_t own;                   /* which of the weighed sets */
+    uint64_t in;                    /* bit g: the group's nodes may answer some of the set */
+    double asked, asked_lost;       /* speeds together, and without the fastest node's */
+    double useful[PLAN_GROUPS_MAX]; /* no node of a group can do more for the set */
+    double margin;                  /* what sums in single precision may be above the true ones */
+    uint32_t range_count;
+    double lows[PLAN_RANGES_MAX], highs[PLAN_RANGES_MAX]; /* of M */
+    double per_speed[PLAN_RANGES_MAX];                    /* units */
+    float *least;                                         /* by depth, range and units */
+    float *sums; /* by depth and units, while a range is filled */
+    float weights[PLAN_UNITS + 1];
+    double *levels; /* speeds that M may have */
+    uint64_t work;
+};
+
+/* false: the arena is too small. */
+bool plan_table_init(struct plan_table *table, struct arena *arena);
+
+/* Of the set <own> of <groups>, which are taken in <order>. <others>: what all plans cost
+ * besides, ranges of M where no plan is below <target> are left out. There are as many ranges as
+ * <work_max> allows. */
+void plan_table_fill(struct plan_table *table, const struct plan_groups *groups,
+                     const uint32_t *order, uint32_t own, double others, double target,
+                     uint64_t work_max);
+
+/* What a point counts in it; the first table has its rest, too. */
+double plan_table_weight(const struct plan_point *point, uint32_t own);
+
+static inline bool plan_table_has(const struct plan_table *table, uint32_t group)
+{
+    return table->in >> group & 1;
+}
+
+static inline double plan_table_fastest(const struct plan_table *table, uint32_t group,
+                                        double fastest)
+{
+    return fastest < table->useful[group] ? fastest : table->useful[group];
+}
+
+/* What is asked of the set's nodes together when the fastest one is at least so fast. */
+static inline double plan_table_asked(const struct plan_table *table, double fastest)
+{
+    double lost = table->asked_lost + fastest;
+    return table->asked > lost ? table->asked : lost;
+}
+
+/* The least weight of the groups from <depth> on where M is in <range>, when those before do
+ * <speed>, the fastest of them <fastest>; INFINITY: that one is faster. */
+double plan_table_ask(const struct plan_table *table, uint32_t depth, uint32_t range, double speed,
+                      double fastest);
+
+#endif
