@@ -15,6 +15,7 @@ enum {
     ROOMS_MAX = 1 << 18, /* of all of them */
     CANDIDATES_MAX = 1 << 15,
     LEAVES_IN_VAIN = 16, /* no plans: with the sets that they break, once more */
+    LABELS_A_LOOK = 256, /* at the clock */
     TABLES_PART = 4,     /* each may take one of so many parts of the work */
     WORK_OF_NODE = 3,
     WORK_OF_LABEL = 32
@@ -625,11 +626,12 @@ static double search(struct plan_enumerator *e)
     layer_at(e, 0)->count = 1;
     for (uint32_t j = 0; j < e->depths; j++) {
         e->candidate_count = 0;
-        for (uint32_t i = 0; i < layer_at(e, j)->count; i++)
+        for (uint32_t i = 0; i < layer_at(e, j)->count; i++) {
             list_candidates(e, j, i);
+            if (i % LABELS_A_LOOK == 0 && e->is_over && e->is_over(e->context))
+                return -INFINITY;
+        }
         fill_layer(e, j);
-        if (e->is_over && e->is_over(e->context))
-            return -INFINITY;
     }
     return close_layer(e);
 }
@@ -712,7 +714,7 @@ double plan_enumerate(struct plan_enumerator *e, struct plan_relax *relax,
     e->found = *io_best;
     e->is_over = is_over;
     e->context = context;
-    bool is_made = plan_groups_make(e->groups, relax, root, target, work_max);
+    bool is_made = plan_groups_make(e->groups, relax, root, target, work_max, is_over, context);
     double bound = -INFINITY;
     e->work = e->groups->work;
     if (is_made) {

@@ -298,13 +298,15 @@ static void test_points(void **state)
         seed++;
     struct plan_groups *groups = plan_groups_new(bed->tree.relax.column_count, &bed->arena);
     assert_non_null(groups);
-    assert_true(plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK));
+    assert_true(
+        plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK, NULL, NULL));
     assert_true(groups->group_count < bed->world.problem.node_count); /* some are alike */
     bed->tree.relax.cost[0] -= 100;
-    assert_false(plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6,
-                                  WORK)); /* it would earn money */
+    assert_false(plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK, NULL,
+                                  NULL)); /* it would earn money */
     bed->tree.relax.cost[0] += 100;
-    assert_true(plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK));
+    assert_true(
+        plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK, NULL, NULL));
     for (uint32_t i = 0; i < groups->point_count; i++) {
         const struct plan_point *point = &groups->points[i];
         double speed = 0, cost = 0;

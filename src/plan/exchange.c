@@ -10,11 +10,15 @@ enum {
     STEPS_MAX = 20000,       /* a call */
     LOOKS_MAX = 8000000,     /* at rows, a call */
     USES_A_PLAN = 48,        /* on average */
-    ITERATIONS_MAX = 5000
+    ITERATIONS_MAX = 5000,
+    BRANCHES_MAX = 64, /* solved, a call */
+    DEPTH_MAX = 48
 };
 
-#define GAIN_MIN  1e-9 /* share of a plan's cost */
-#define SLACK_MAX 1e-9 /* of a row's side: what adding up may have lost */
+#define GAIN_MIN    1e-9 /* share of a plan's cost */
+#define BRANCH_GAIN 1e-7 /* share of the cost that a branch must promise to save */
+#define WHOLE       1e-6 /* as near to 0 or 1 */
+#define SLACK_MAX   1e-9 /* of a row's side: what adding up may have lost */
 
 struct use {
     uint32_t row;
@@ -36,7 +40,25 @@ struct plan_exchange {
     uint32_t steps, steps_max;
     int32_t *starts, *indices; /* of the mixing programme */
     double *values, *bounds, *sides;
+    uint32_t *ids;     /* of its columns: service and plan */
+    uint32_t *closers; /* of its columns: the depth at which one was left out; NEVER */
+    uint32_t *best;    /* plan of each service */
 };
+
+/* Branch and bound over the mixing programme. */
+struct branching {
+    struct plan_exchange *exchange;
+    const struct plan_lp_api *api;
+    struct plan_lp *lp;
+    uint32_t column_count, solved;
+    double best_usd_h;
+    uint64_t work;
+    bool is_better;
+    bool (*is_over)(void *);
+    void *context;
+};
+
+enum { NEVER = UINT32_MAX };
 
 struct plan_exchange *plan_exchange_new(const struct plan_place *place, struct arena *arena)
 {
@@ -61,6 +83,9 @@ struct plan_exchange *plan_exchange_new(const struct plan_place *place, struct a
     exchange->values = ARENA_ROOM(arena, double, exchange->uses_max + plans);
     exchange->bounds = ARENA_ARRAY(arena, double, 3 * (size_t)plans);
     exchange->sides = ARENA_ARRAY(arena, double, 2 * (size_t)(problem->row_count + services));
+    exchange->ids = ARENA_ARRAY(arena, uint32_t, plans);
+    exchange->closers = ARENA_ARRAY(arena, uint32_t, plans);
+    exchange->best = ARENA_ARRAY(arena, uint32_t, services);
     return arena->is_overflown ? NULL : exchange;
 }
 
@@ -236,6 +261,20 @@ static void begin(struct plan_exchange *exchange, const struct plan_place *place
     }
 }
 
+/* The chosen plans, or what <place> had when it began. Is it better? */
+static bool take_or_restore(const struct plan_exchange *exchange, struct plan_place *place,
+                            double before)
+{
+    const struct plan_problem *problem = place->problem;
+    if (take_chosen(exchange, place) && plan_place_cost(place) < before)
+        return true;
+    for (uint32_t c = 0; c < problem->column_count; c++)
+        plan_place_set(place, c, exchange->counts[c]);
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        CHECK(plan_place_settle(place, s, 0));
+    return false;
+}
+
 bool plan_exchange_plans(struct plan_exchange *exchange, struct plan_place *place,
                          const struct plan_pool *const *pools)
 {
@@ -251,15 +290,7 @@ bool plan_exchange_plans(struct plan_exchange *exchange, struct plan_place *plac
         is_better = is_better || goes_on;
     }
     place->work += exchange->steps * problem->row_count;
-    if (!is_better)
-        return false;
-    if (take_chosen(exchange, place) && plan_place_cost(place) < before)
-        return true;
-    for (uint32_t c = 0; c < problem->column_count; c++)
-        plan_place_set(place, c, exchange->counts[c]);
-    for (uint32_t s = 0; s < problem->service_count; s++)
-        CHECK(plan_place_settle(place, s, 0));
-    return false;
+    return is_better && take_or_restore(exchange, place, before);
 }
 
 /* A column for each plan: what it takes of the rows, and one of its service's share. */
@@ -290,6 +321,7 @@ static struct plan_lp_matrix mix_plans(struct plan_exchange *exchange)
             lower[count] = 0;
             upper[count] = PLAN_LP_INFINITY;
             cost[count] = cost_of_plan(exchange, s, p);
+            exchange->ids[count] = id;
             exchange->starts[++count] = end;
         }
     }
@@ -320,4 +352,100 @@ bool plan_exchange_price(struct plan_exchange *exchange, const struct plan_lp_ap
         prices[r] = solution.duals[r];
     api->destroy(lp);
     return is_solved;
+}
+
+static void limit(struct branching *own, uint32_t column, double upper)
+{
+    own->api->set_bounds(own->lp, column, 0, upper);
+}
+
+/* The plan of which most is taken, but not all; NEVER: all are whole. */
+static uint32_t most_mixed(const struct branching *own, const double *x)
+{
+    uint32_t best = NEVER;
+    for (uint32_t c = 0; c < own->column_count; c++)
+        if (x[c] > WHOLE && x[c] < 1 - WHOLE && (best == NEVER || x[c] > x[best]))
+            best = c;
+    return best;
+}
+
+static void keep(struct branching *own, const struct plan_lp_solution *solution)
+{
+    struct plan_exchange *exchange = own->exchange;
+    for (uint32_t c = 0; c < own->column_count; c++)
+        if (solution->x[c] > 0.5)
+            exchange->best[exchange->ids[c] / (CURRENT + 1)] = exchange->ids[c] % (CURRENT + 1);
+    own->best_usd_h = solution->objective;
+    own->is_better = true;
+}
+
+/* The service's other plans are left out at <depth>, or come back. */
+static void leave_others(struct branching *own, uint32_t column, uint32_t depth, bool is_left)
+{
+    struct plan_exchange *exchange = own->exchange;
+    uint32_t service = exchange->ids[column] / (CURRENT + 1);
+    for (uint32_t c = 0; c < own->column_count; c++) {
+        if (exchange->ids[c] / (CURRENT + 1) != service || c == column ||
+            exchange->closers[c] != (is_left ? NEVER : depth))
+            continue;
+        exchange->closers[c] = is_left ? depth : NEVER;
+        limit(own, c, is_left ? 0 : PLAN_LP_INFINITY);
+    }
+}
+
+/* First all of the plan of which most is taken, then none of it. */
+static void branch(struct branching *own, uint32_t depth)
+{
+    struct plan_lp_solution solution;
+    if (own->solved == BRANCHES_MAX || depth == DEPTH_MAX ||
+        (own->is_over && own->is_over(own->context)))
+        return;
+    own->api->solve(own->lp, ITERATIONS_MAX, &solution);
+    own->solved++;
+    own->work += (uint64_t)solution.iterations * PLAN_LP_WORK;
+    if (solution.status != PLAN_LP_OPTIMAL ||
+        solution.objective >= own->best_usd_h * (1 - BRANCH_GAIN))
+        return;
+    uint32_t column = most_mixed(own, solution.x);
+    if (column == NEVER) {
+        keep(own, &solution);
+        return;
+    }
+    leave_others(own, column, depth, true);
+    branch(own, depth + 1);
+    leave_others(own, column, depth, false);
+    own->exchange->closers[column] = depth;
+    limit(own, column, 0);
+    branch(own, depth + 1);
+    own->exchange->closers[column] = NEVER;
+    limit(own, column, PLAN_LP_INFINITY);
+}
+
+bool plan_exchange_branch(struct plan_exchange *exchange, const struct plan_lp_api *api,
+                          struct plan_place *place, const struct plan_pool *const *pools,
+                          bool (*is_over)(void *), void *context)
+{
+    const struct plan_problem *problem = place->problem;
+    double before = plan_place_cost(place);
+    begin(exchange, place, pools);
+    const struct plan_lp_matrix matrix = mix_plans(exchange);
+    struct branching own = {.exchange = exchange,
+                            .api = api,
+                            .lp = api->create(&matrix),
+                            .column_count = matrix.column_count,
+                            .best_usd_h = before,
+                            .is_over = is_over,
+                            .context = context};
+    if (!own.lp)
+        return false;
+    for (uint32_t c = 0; c < own.column_count; c++)
+        exchange->closers[c] = NEVER;
+    branch(&own, 0);
+    api->destroy(own.lp);
+    place->work += own.work;
+    if (!own.is_better)
+        return false;
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        choose(exchange, s, exchange->best[s]);
+    return take_or_restore(exchange, place, before);
 }

@@ -30,4 +30,10 @@ bool plan_exchange_plans(struct plan_exchange *exchange, struct plan_place *plac
 bool plan_exchange_price(struct plan_exchange *exchange, const struct plan_lp_api *api,
                          double *prices, uint64_t *ret_work);
 
+/* The same by branch and bound over that programme, as far as a limited number of solutions goes:
+ * what no chain of single steps leads to. */
+bool plan_exchange_branch(struct plan_exchange *exchange, const struct plan_lp_api *api,
+                          struct plan_place *place, const struct plan_pool *const *pools,
+                          bool (*is_over)(void *), void *context);
+
 #endif

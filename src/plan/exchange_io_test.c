@@ -204,13 +204,89 @@ static void test_prices(void **state)
     assert_true(work > 0);
 }
 
+/* One of each service's places, of all ways to choose: X and Y have room for one. */
+static double best_of_all(const double costs[SERVICES][REGIONS])
+{
+    double best = INFINITY;
+    for (uint32_t a = 0; a < REGIONS; a++)
+        for (uint32_t b = 0; b < REGIONS; b++)
+            for (uint32_t c = 0; c < REGIONS; c++) {
+                uint32_t counts[REGIONS] = {0};
+                counts[a]++, counts[b]++, counts[c]++;
+                double cost = costs[0][a] + costs[1][b] + costs[2][c];
+                if (counts[X] <= 1 && counts[Y] <= 1 && cost < best)
+                    best = cost;
+            }
+    return best;
+}
+
+static void test_branches(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct bed bed;
+    struct plan_lp_api lp;
+    char bytes[200];
+    struct text why;
+    struct rng rng;
+    uint32_t better = 0;
+    text_init(&why, bytes, sizeof bytes);
+    if (plan_lp_clp_open(&lp, &why))
+        fail_msg("%s", bytes);
+    rng_init(&rng, 1);
+    for (uint32_t round = 0; round < 300; round++) {
+        double costs[SERVICES][REGIONS];
+        for (uint32_t i = 0; i < SERVICES * REGIONS; i++)
+            costs[i / REGIONS][i % REGIONS] = 1 + (double)rng_below(&rng, 12);
+        arena_init(&arena, memory, sizeof memory);
+        begin(&bed, costs, &arena);
+        for (uint32_t s = 0; s < SERVICES; s++) {
+            put(&bed, s, Z);
+            for (uint32_t r = 0; r < REGIONS; r++)
+                offer(&bed, s, r);
+        }
+        double before = plan_place_cost(&bed.place), best = best_of_all(costs);
+        bool is_better =
+            plan_exchange_branch(bed.exchange, &lp, &bed.place, bed.of_services, NULL, NULL);
+        assert_float_equal(plan_place_cost(&bed.place), best, 1e-9);
+        assert_true(is_better == (best < before));
+        better += is_better;
+        for (uint32_t r = 0; r < 2; r++)
+            assert_true(bed.place.activities[r] <= 1);
+    }
+    assert_true(better > 200);
+}
+
+static bool is_over(void *context)
+{
+    (void)context;
+    return true;
+}
+
+static void test_no_time(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct bed bed;
+    struct plan_lp_api lp;
+    char bytes[200];
+    struct text why;
+    text_init(&why, bytes, sizeof bytes);
+    if (plan_lp_clp_open(&lp, &why))
+        fail_msg("%s", bytes);
+    arena_init(&arena, memory, sizeof memory);
+    begin_chain(&bed, 6.5, &arena);
+    assert_false(
+        plan_exchange_branch(bed.exchange, &lp, &bed.place, bed.of_services, is_over, NULL));
+    assert_float_equal(plan_place_cost(&bed.place), 20, 1e-9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chain),
-        cmocka_unit_test(test_chain_does_not_pay),
-        cmocka_unit_test(test_without_pools),
-        cmocka_unit_test(test_prices),
+        cmocka_unit_test(test_chain),         cmocka_unit_test(test_chain_does_not_pay),
+        cmocka_unit_test(test_without_pools), cmocka_unit_test(test_prices),
+        cmocka_unit_test(test_branches),      cmocka_unit_test(test_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

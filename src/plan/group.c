@@ -9,7 +9,8 @@
 enum {
     LIST_MAX = 32768,
     LINKS_MAX = 1 << 18,
-    PART_MAX = 64,       /* points: a group with more is split before its next node */
+    PART_MAX = 64, /* points: a group with more is split before its next node */
+    WORK_A_LOOK = 100000,
     REPLICAS_MAX = 1024, /* of a column */
     WAYS_MAX = 32768     /* of all nodes */
 };
@@ -326,6 +327,16 @@ static bool take_list(struct plan_makings *makings)
     return true;
 }
 
+static bool must_break_off(struct plan_groups *groups)
+{
+    if (groups->work > groups->work_max)
+        return true;
+    if (groups->work < groups->look_at || !groups->is_over)
+        return false;
+    groups->look_at = groups->work + WORK_A_LOOK;
+    return groups->is_over(groups->context);
+}
+
 /* Each item on top of each point so far, where that is of use: up to room for <most> together, and
  * for <most_lost> without the greatest; those with more of a rest than <rests_max> are left out.
  * Items ascend by the first one. */
@@ -356,7 +367,7 @@ static bool combine(struct plan_groups *groups, int64_t most, int64_t most_lost,
             groups->work++;
         }
         groups->work++;
-        if (groups->work > groups->work_max)
+        if (must_break_off(groups))
             return false;
     }
     sift(groups);
@@ -652,11 +663,14 @@ static bool list_all_points(struct plan_groups *groups, double target)
 }
 
 bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax,
-                      const struct plan_root *root, double target, uint64_t work_max)
+                      const struct plan_root *root, double target, uint64_t work_max,
+                      bool (*is_over)(void *), void *context)
 {
     struct plan_makings *makings = groups->makings;
     groups->relax = relax;
-    groups->work = 0;
+    groups->work = groups->look_at = 0;
+    groups->is_over = is_over;
+    groups->context = context;
     groups->work_max = work_max;
     groups->point_count = makings->link_count = makings->way_count = 0;
     choose_sets(groups);

@@ -58,7 +58,9 @@ struct plan_groups {
     double base;                     /* sum of price x side of all other rows */
     double bounds_usd_h[PLAN_RESTS]; /* of every plan, without rests */
     struct plan_makings *makings;
-    uint64_t work, work_max;
+    uint64_t work, work_max, look_at; /* at the clock */
+    bool (*is_over)(void *);
+    void *context;
 };
 
 /* Scratch; NULL: the arena is too small. <columns_max>: of a relaxation. */
@@ -69,9 +71,10 @@ bool plan_groups_fit(const struct plan_problem *problem);
 
 /* Groups and points at the last solution of <relax>, which fits, for plans below <target>; <root>:
  * of the same relaxation, at the same costs. false: there are too many, it takes more than
- * <work_max>, or a price makes a replica cost less than nothing. */
+ * <work_max> or time, or a price makes a replica cost less than nothing. */
 bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax,
-                      const struct plan_root *root, double target, uint64_t work_max);
+                      const struct plan_root *root, double target, uint64_t work_max,
+                      bool (*is_over)(void *), void *context);
 
 /* Adds the replicas of a point to <counts> of each column. */
 void plan_groups_counts(const struct plan_groups *groups, const struct plan_point *point,

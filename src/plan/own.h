@@ -9,7 +9,7 @@
 
 #include "plan/place.h"
 
-enum { PLAN_POOL_MAX = 32 };
+enum { PLAN_POOL_MAX = 64 };
 
 struct plan_pool {
     uint32_t column_count, count;

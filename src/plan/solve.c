@@ -25,6 +25,7 @@ enum {
     TURNS_TO_PLACE = 12, /* of a tree, for a first plan */
     FIRST_TRIES = 64,    /* before its tree grows */
     TRIES = 8,
+    MIX_ROUNDS = 2,
     FIRST_PART = 32, /* of the work until then goes to plans before trees grow */
     PLAN_PART = 8,   /* plans get one of so many parts of the work that trees take */
     JOINT_COLUMNS_MAX = 512
@@ -73,6 +74,7 @@ struct search {
     double *pushed; /* the same at which the pools' plans go together, for more of them */
     bool has_pushed;
     uint32_t news;       /* changes and joined plans, when services exchanged theirs last */
+    uint32_t branched;   /* the same, when it was branched on them last */
     double priced_usd_h; /* sum of prices x sides */
     uint32_t *order;     /* of services */
     uint32_t *best;      /* counts of the best plan */
@@ -414,6 +416,26 @@ static void push(struct search *search, uint32_t service)
                       search->problem->services[service].column_first);
 }
 
+static void push_task(void *context, uint32_t i, uint32_t hand)
+{
+    (void)hand;
+    const struct search *search = context;
+    plan_tree_search_own(search->turns[i].tree);
+}
+
+/* Each service looks for plans at prices at which those that there are go together. */
+static void mix(struct search *search)
+{
+    for (uint32_t round = 0; round < MIX_ROUNDS && !is_over(search); round++) {
+        for (uint32_t s = 0; s < search->problem->service_count; s++)
+            push(search, s);
+        add_all_turns(search);
+        run_turns(search, push_task);
+        exchange(search);
+        keep_best(search);
+    }
+}
+
 /* Some trees grow at once. How many did. */
 static uint32_t grow_some(struct search *search)
 {
@@ -459,11 +481,23 @@ static void improve_plan(struct search *search, uint64_t work)
     }
 }
 
+/* Which of the services' plans go together best, where something is new. */
+static void branch(struct search *search)
+{
+    bool is_new = search->branched != search->news;
+    search->branched = search->news;
+    if (is_new && plan_exchange_branch(search->exchange, search->relax.api, &search->place,
+                                       search->pools, search_is_over, search))
+        search->change++;
+    keep_best(search);
+}
+
 static void improve(struct search *search)
 {
     uint32_t stale = 0;
     find_roots(search);
     plan_place_price(&search->place, NULL);
+    mix(search);
     improve_plan(search, work_of(search) / FIRST_PART);
     while (!is_over(search) && !is_good_enough(search) &&
            stale < STALE_MAX * search->problem->service_count) {
@@ -471,6 +505,7 @@ static void improve(struct search *search)
         uint64_t work = work_of(search);
         uint32_t grown = grow_some(search);
         improve_plan(search, (work_of(search) - work) / PLAN_PART);
+        branch(search);
         add_up_bound(search);
         stale = grown > 0 || search->best_usd_h < best ? 0 : stale + 1;
     }

@@ -17,11 +17,11 @@ enum {
     ROUND_EVERY = 8,
     OWN_TRIES = 4, /* behind a leaf */
     OWN_TRIES_AT_ROOT = 16,
-    OWN_PART = 4,       /* one of so many parts of the tree's work may go to plans of its own, */
-    OWN_FREE = 3000000, /* and so much besides: some 20 ms */
+    OWN_PART = 4,        /* one of so many parts of the tree's work may go to plans of its own, */
+    OWN_FREE = 12000000, /* and so much besides: some 20 ms */
     ENUMERATE_FIRST = 4000000,
     RESPONSE = 1500000,
-    ENUMERATED_MAX = 40,  /* replicas */
+    ENUMERATED_MAX = 100, /* replicas */
     VAIN_MAX = 6,         /* attempts in a row */
     WORK_OF_LEAF = 50000, /* about */
 };
@@ -650,6 +650,7 @@ static bool may_enumerate(const struct plan_tree *tree)
            tree->relax.work >= tree->resume_at;
 }
 
+/* Of large services there are too many points, and their relaxation says nearly all. */
 static bool is_small(const struct plan_relax *relax)
 {
     double count = 0;
