@@ -432,7 +432,6 @@ static void mix(struct search *search)
         add_all_turns(search);
         run_turns(search, push_task);
         exchange(search);
-        keep_best(search);
     }
 }
 
