@@ -14,7 +14,14 @@
 #include "plan/tree.h"
 #include "plan/world_test.h"
 
-enum { SEEDS = 40, ARENA_BYTES = 96 << 20, WORK = 50000000, TURNS_MAX = 200, LEAVES = 32 };
+enum {
+    SEEDS = 40,
+    ROOM_SEEDS = 16,
+    ARENA_BYTES = 96 << 20,
+    WORK = 50000000,
+    TURNS_MAX = 200,
+    LEAVES = 32
+};
 
 static const struct shape shapes[] = {
     {.name = "few",
@@ -220,28 +227,79 @@ static void test_tree(void **state)
     free_bed(bed);
 }
 
+static const struct shape large = {.name = "large",
+                                   .services = 1,
+                                   .regions = 6,
+                                   .skus = 3,
+                                   .zones = 4,
+                                   .classes = 1,
+                                   .count_max = 9,
+                                   .load = 12,
+                                   .loses_regions = true,
+                                   .has_open = true};
+
+static const struct shape wide = {.name = "wide", /* many sets of demands */
+                                  .services = 1,
+                                  .regions = 8,
+                                  .skus = 2,
+                                  .zones = 8,
+                                  .is_ring = true,
+                                  .classes = 1,
+                                  .count_max = 4,
+                                  .load = 8,
+                                  .loses_regions = true,
+                                  .has_open = true};
+
+/* INFINITY: the tree did not end. */
+static double best_of_tree(struct bed *bed)
+{
+    for (uint32_t turn = 0; turn < TURNS_MAX && !bed->tree.is_done; turn++)
+        plan_tree_grow(&bed->tree, NULL, LEAVES, NULL, NULL);
+    return bed->tree.is_done ? bed->tree.best_usd_h : INFINITY;
+}
+
+/* However little room there is, no bound is above the best plan; with enough, it is met. */
+static void test_room(void **state)
+{
+    (void)state;
+    static const uint64_t works[] = {300000, 1000000, 3000000, 10000000, WORK};
+    struct bed *bed = new_bed();
+    uint32_t bounded = 0, met = 0, seeds = 0;
+    for (uint32_t pass = 0; pass < 4; pass++)
+        for (uint64_t seed = 0; seed < ROOM_SEEDS; seed++) {
+            struct shape shape = pass < 2 ? large : wide;
+            shape.has_egress = pass % 2 == 1;
+            if (!begin(bed, &shape, seed))
+                continue;
+            double optimum = best_of_tree(bed);
+            plan_tree_end(&bed->tree);
+            for (size_t i = 0; isfinite(optimum) && i < COUNT_OF(works); i++) {
+                double best = 1.2 * optimum;
+                assert_true(begin(bed, &shape, seed));
+                double bound = enumerate(bed, best, works[i], &best);
+                plan_tree_end(&bed->tree);
+                if (bound > optimum * (1 + 1e-6) || best < optimum * (1 - 1e-6))
+                    fail_msg("%s: bound %.9f, best %.9f, optimum %.9f", bed->world.label, bound,
+                             best, optimum);
+                bounded += bound > 0;
+                met += i + 1 == COUNT_OF(works) && bound > optimum * (1 - 1e-6);
+            }
+            seeds += !isinf(optimum);
+        }
+    assert_true(seeds > ROOM_SEEDS && bounded > 3 * seeds && met > seeds / 2);
+    free_bed(bed);
+}
+
 /* Also where the best one comes up in the middle of a dive. */
 static void test_dives(void **state)
 {
     (void)state;
-    static const struct shape large = {.name = "large",
-                                       .services = 1,
-                                       .regions = 6,
-                                       .skus = 3,
-                                       .zones = 4,
-                                       .classes = 1,
-                                       .count_max = 9,
-                                       .load = 12,
-                                       .loses_regions = true,
-                                       .has_open = true};
     struct bed *bed = new_bed();
     uint32_t done = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         if (!begin(bed, &large, seed))
             continue;
-        for (uint32_t turn = 0; turn < TURNS_MAX && !bed->tree.is_done; turn++)
-            plan_tree_grow(&bed->tree, NULL, LEAVES, NULL, NULL);
-        done += bed->tree.is_done;
+        done += !isinf(best_of_tree(bed));
         if (bed->tree.is_done && bed->tree.bound_usd_h < bed->tree.best_usd_h * (1 - 1e-6))
             fail_msg("%s: done at %.9f, bound %.9f", bed->world.label, bed->tree.best_usd_h,
                      bed->tree.bound_usd_h);
@@ -361,9 +419,10 @@ static void test_fit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_best),   cmocka_unit_test(test_tree),
-        cmocka_unit_test(test_dives),  cmocka_unit_test(test_rounding),
-        cmocka_unit_test(test_points), cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_best),     cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_room),     cmocka_unit_test(test_dives),
+        cmocka_unit_test(test_rounding), cmocka_unit_test(test_points),
+        cmocka_unit_test(test_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,9 +17,9 @@
 
 enum {
     SERVICES_MAX = 4,
-    REGIONS_MAX = 6,
+    REGIONS_MAX = 8,
     SKUS_MAX = 3,
-    ZONES_MAX = 4,
+    ZONES_MAX = 8,
     CLASSES_MAX = 2, /* nodes of a service in one region */
     NODES_OF_MAX = REGIONS_MAX * CLASSES_MAX,
     NODES_MAX = SERVICES_MAX * NODES_OF_MAX,
@@ -36,6 +36,7 @@ struct shape {
     bool has_spot, has_stock, has_budget, has_spread, has_carbon, has_least;
     bool loses_regions, loses_providers;
     bool has_soft, has_moves, has_open, has_egress, has_pins, has_parts;
+    bool is_ring;      /* a demand is near three nodes, the next one near the next three */
     uint32_t more_max; /* an open node needs one replica and up to this many more */
 };
 
@@ -118,7 +119,9 @@ static inline void world_draw_demand(struct world *world, const struct shape *sh
         demand->unmet_usd = 1e-3 * rng_unit(rng) * rng_unit(rng);
     uint32_t *near = world->near[problem->demand_count++];
     for (uint32_t v = 0; v < service->node_count; v++)
-        if (shape->has_parts ? v % 2 == zone % 2 : v < 2 || rng_below(rng, 3) > 0)
+        if (shape->is_ring     ? (v + service->node_count - zone) % service->node_count < 3
+            : shape->has_parts ? v % 2 == zone % 2
+                               : v < 2 || rng_below(rng, 3) > 0)
             near[demand->node_count++] = service->node_first + v;
 }
 
