@@ -372,6 +372,12 @@ static void list_candidates(struct plan_enumerator *e, uint32_t depth, uint32_t 
     }
 }
 
+/* What labels compare: what has noise comes first. */
+static uint32_t noisy_count(const struct plan_enumerator *e)
+{
+    return 2 + PLAN_RESTS + 2 * e->groups->weighed_count;
+}
+
 /* What the partial plan costs, and lacks of sets that the groups behind it are in, too: more than
  * enough is enough. */
 static void write_label(const struct plan_enumerator *e, uint32_t depth, const struct label *label,
@@ -406,7 +412,7 @@ static bool is_beaten(struct plan_enumerator *e, uint32_t depth, const struct la
         return false;
     write_label(e, depth, label, rooms, own);
     for (uint32_t i = 0; i < e->labels.width; i++)
-        most[i] = own[i] + NOISE * __builtin_fabs(own[i]);
+        most[i] = own[i] + (i < noisy_count(e) ? NOISE * __builtin_fabs(own[i]) : 0);
     most[0] -= e->minds_traffic ? e->egress_spread_usd_h : 0;
     if (plan_labels_beat(&e->labels, most, &e->work)) {
         e->beaten++;
@@ -446,7 +452,7 @@ static void fill_layer(struct plan_enumerator *e, uint32_t depth)
 {
     struct layer *to = layer_at(e, depth + 1);
     uint32_t open = e->open_counts[depth + 1];
-    uint32_t width = 2 + PLAN_RESTS + 2 * e->groups->weighed_count + 3 * open;
+    uint32_t width = noisy_count(e) + 3 * open;
     uint32_t most = room_behind(e, depth);
     plan_labels_clear(&e->labels, width <= PLAN_LABEL_MAX ? width : 0);
     rank(e);
@@ -521,7 +527,7 @@ static double close_layer(struct plan_enumerator *e)
         vain += !is_plan;
         bool is_exact = e->beaten == 0 || (is_plan && e->minds_traffic);
         if (!is_exact || vain >= LEAVES_IN_VAIN)
-            bound = least_of(bound, leaves->labels[i].bound * LESS);
+            bound = least_of(bound, leaves->labels[i].bound);
         if (vain >= LEAVES_IN_VAIN)
             break;
     }
@@ -593,21 +599,10 @@ static void sum_up(struct plan_enumerator *e)
     }
 }
 
-/* Of the tables' sets but the first, what their rows say of every plan. */
-static double value_of_others(const struct plan_enumerator *e)
-{
-    double value = e->groups->base;
-    for (uint32_t t = 1; t < e->groups->weighed_count; t++)
-        value += e->groups->weighed[t].value;
-    return value;
-}
-
 static void fill_tables(struct plan_enumerator *e, uint64_t work_max)
 {
     for (uint32_t t = 0; t < e->groups->weighed_count; t++) {
-        bool is_first = t == 0;
-        plan_table_fill(&e->tables[t], e->groups, e->order, t, is_first ? value_of_others(e) : 0,
-                        is_first ? e->target : INFINITY, work_max / TABLES_PART);
+        plan_table_fill(&e->tables[t], e->groups, e->order, t, work_max / TABLES_PART);
         e->work += e->tables[t].work;
     }
 }
@@ -633,7 +628,8 @@ static double search(struct plan_enumerator *e)
         }
         fill_layer(e, j);
     }
-    return close_layer(e);
+    double bound = close_layer(e);
+    return e->beaten > 0 ? bound * LESS : bound;
 }
 
 static bool must_end(const struct plan_enumerator *e, uint64_t work_max)

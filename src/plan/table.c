@@ -205,9 +205,9 @@ static uint32_t list_levels(struct plan_table *table)
     return count;
 }
 
-struct range { /* of levels, and the least that a plan costs there */
+struct range { /* of levels, and the least sum there */
     uint32_t first, end;
-    double bound;
+    double least;
 };
 
 static bool is_short(const struct plan_table *table, const struct range *range)
@@ -216,10 +216,9 @@ static bool is_short(const struct plan_table *table, const struct range *range)
     return range->end - range->first == 1 || length <= RANGE_MIN * table->asked_lost;
 }
 
-/* Ranges with plans below <target>: the one with the least bound is halved, as long as there is
- * room for more. */
+/* The one with the least sum is halved, as long as there is room for more. */
 static uint32_t choose_ranges(struct plan_table *table, uint32_t levels, uint32_t most,
-                              double others, double target, struct range *ranges)
+                              struct range *ranges)
 {
     uint32_t count = levels > 0;
     ranges[0] = (struct range){0, levels, -INFINITY};
@@ -227,28 +226,27 @@ static uint32_t choose_ranges(struct plan_table *table, uint32_t levels, uint32_
         uint32_t at = PLAN_NONE;
         for (uint32_t i = 0; i < count; i++)
             if (!is_short(table, &ranges[i]) &&
-                (at == PLAN_NONE || ranges[i].bound < ranges[at].bound))
+                (at == PLAN_NONE || ranges[i].least < ranges[at].least))
                 at = i;
         if (at == PLAN_NONE)
             break;
         uint32_t middle = ranges[at].first + (ranges[at].end - ranges[at].first) / 2;
-        struct range halves[2] = {{ranges[at].first, middle, 0}, {middle, ranges[at].end, 0}};
-        ranges[at] = ranges[--count];
-        for (unsigned i = 0; i < 2; i++) {
-            halves[i].bound = others + fill_sums(table, table->levels[halves[i].first],
-                                                 table->levels[halves[i].end - 1], COARSE);
-            if (halves[i].bound < target)
-                ranges[count++] = halves[i];
+        ranges[count] = (struct range){middle, ranges[at].end, 0};
+        ranges[at].end = middle;
+        const uint32_t halves[] = {at, count++};
+        for (size_t i = 0; i < COUNT_OF(halves); i++) {
+            struct range *own = &ranges[halves[i]];
+            own->least =
+                fill_sums(table, table->levels[own->first], table->levels[own->end - 1], COARSE);
         }
     }
     return count;
 }
 
 void plan_table_fill(struct plan_table *table, const struct plan_groups *groups,
-                     const uint32_t *order, uint32_t own, double others, double target,
-                     uint64_t work_max)
+                     const uint32_t *order, uint32_t own, uint64_t work_max)
 {
-    struct range ranges[PLAN_RANGES_MAX + 1];
+    struct range ranges[PLAN_RANGES_MAX];
     table->groups = groups;
     table->order = order;
     table->own = own;
@@ -258,7 +256,7 @@ void plan_table_fill(struct plan_table *table, const struct plan_groups *groups,
     uint64_t most =
         work_max / ((PLAN_UNITS + 2 * COARSE) / WORK_OF_UNITS * (groups->point_count + 1));
     most = most < RANGES_MIN ? RANGES_MIN : most < PLAN_RANGES_MAX ? most : PLAN_RANGES_MAX;
-    table->range_count = choose_ranges(table, levels, (uint32_t)most, others, target, ranges);
+    table->range_count = choose_ranges(table, levels, (uint32_t)most, ranges);
     for (uint32_t r = 0; r < table->range_count; r++) {
         table->lows[r] = table->levels[ranges[r].first];
         table->highs[r] = table->levels[ranges[r].end - 1];

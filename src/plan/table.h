@@ -37,12 +37,10 @@ struct plan_table {
 /* false: the arena is too small. */
 bool plan_table_init(struct plan_table *table, struct arena *arena);
 
-/* Of the set <own> of <groups>, which are taken in <order>. <others>: what all plans cost
- * besides, ranges of M where no plan is below <target> are left out. There are as many ranges as
- * <work_max> allows. */
+/* Of the set <own> of <groups>, which are taken in <order>. All that M may be is in one of its
+ * ranges; there are as many as <work_max> allows. */
 void plan_table_fill(struct plan_table *table, const struct plan_groups *groups,
-                     const uint32_t *order, uint32_t own, double others, double target,
-                     uint64_t work_max);
+                     const uint32_t *order, uint32_t own, uint64_t work_max);
 
 /* What a point counts in it; the first table has its rest, too. */
 double plan_table_weight(const struct plan_point *point, uint32_t own);

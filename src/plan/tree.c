@@ -17,7 +17,7 @@ enum {
     ROUND_EVERY = 8,
     OWN_TRIES = 4, /* behind a leaf */
     OWN_TRIES_AT_ROOT = 16,
-    OWN_PART = 4,        /* one of so many parts of the tree's work may go to plans of its own, */
+    OWN_PART = 4,       /* one of so many parts of the tree's work may go to plans of its own, */
     OWN_FREE = 3000000, /* and so much besides: some 20 ms */
     ENUMERATE_FIRST = 4000000,
     RESPONSE = 1500000,
