@@ -523,13 +523,13 @@ static double close_layer(struct plan_enumerator *e)
     double bound = INFINITY;
     uint32_t vain = 0;
     for (uint32_t i = 0; i < leaves->count && leaves->labels[i].bound < e->target; i++) {
-        bool is_plan = vain < LEAVES_IN_VAIN && close_plan(e, i);
+        bool is_plan = close_plan(e, i);
         vain += !is_plan;
         bool is_exact = e->beaten == 0 || (is_plan && e->minds_traffic);
-        if (!is_exact || vain >= LEAVES_IN_VAIN)
+        if (!is_exact || vain == LEAVES_IN_VAIN)
             bound = least_of(bound, leaves->labels[i].bound);
-        if (vain >= LEAVES_IN_VAIN)
-            break;
+        if (vain == LEAVES_IN_VAIN)
+            break; /* those behind it cost more */
     }
     return least_of(bound, e->target);
 }
@@ -650,7 +650,7 @@ static double search_again(struct plan_enumerator *e, uint64_t work_max)
         e->work_end = e->work + work_max;
         best = most_of(best, search(e));
         goal = least_of(target, e->found);
-        goes_on = best < goal && !must_end(e, work_max);
+        goes_on = best < goal * LESS && !must_end(e, work_max);
         if (goes_on && e->set_count == e->set_used) {
             goes_on = !e->minds_traffic && best >= goal - e->egress_spread_usd_h;
             e->minds_traffic = true;

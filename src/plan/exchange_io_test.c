@@ -36,6 +36,13 @@ struct bed {
     struct plan_exchange *exchange;
 };
 
+static void prepare(struct bed *bed, struct arena *arena)
+{
+    CHECK(plan_place_init(&bed->place, &bed->problem, arena));
+    bed->exchange = plan_exchange_new(&bed->place, arena);
+    CHECK(bed->exchange);
+}
+
 static void begin(struct bed *bed, const double costs[SERVICES][REGIONS], struct arena *arena)
 {
     memset(bed, 0, sizeof *bed);
@@ -89,9 +96,7 @@ static void begin(struct bed *bed, const double costs[SERVICES][REGIONS], struct
                                          .demands = bed->demands,
                                          .columns = bed->columns,
                                          .rows = bed->rows};
-    CHECK(plan_place_init(&bed->place, &bed->problem, arena));
-    bed->exchange = plan_exchange_new(&bed->place, arena);
-    CHECK(bed->exchange);
+    prepare(bed, arena);
 }
 
 static void put(struct bed *bed, uint32_t service, uint32_t region)
@@ -172,21 +177,27 @@ static void test_without_pools(void **state)
     assert_float_equal(plan_place_cost(&bed.place), 20, 1e-9);
 }
 
+static struct plan_lp_api open_lp(void)
+{
+    struct plan_lp_api lp;
+    char bytes[200];
+    struct text why;
+    text_init(&why, bytes, sizeof bytes);
+    if (plan_lp_clp_open(&lp, &why))
+        fail_msg("%s", bytes);
+    return lp;
+}
+
 /* Mixed, X is worth what the first saves there beside what the second must pay more elsewhere. */
 static void test_prices(void **state)
 {
     (void)state;
     struct arena arena;
     struct bed bed;
-    struct plan_lp_api lp;
-    char bytes[200];
-    struct text why;
+    struct plan_lp_api lp = open_lp();
     double prices[2] = {1, 1};
     uint64_t work = 0;
     arena_init(&arena, memory, sizeof memory);
-    text_init(&why, bytes, sizeof bytes);
-    if (plan_lp_clp_open(&lp, &why))
-        fail_msg("%s", bytes);
     const double costs[SERVICES][REGIONS] = {{2, 30, 10}, {5, 30, 6}, {30, 5, 30}};
     begin(&bed, costs, &arena);
     put(&bed, 0, Z);
@@ -204,35 +215,33 @@ static void test_prices(void **state)
     assert_true(work > 0);
 }
 
-/* One of each service's places, of all ways to choose: X and Y have room for one. */
-static double best_of_all(const double costs[SERVICES][REGIONS])
+/* One of each service's places, of all ways to choose. */
+static double best_of_all(const struct bed *bed)
 {
     double best = INFINITY;
-    for (uint32_t a = 0; a < REGIONS; a++)
-        for (uint32_t b = 0; b < REGIONS; b++)
-            for (uint32_t c = 0; c < REGIONS; c++) {
-                uint32_t counts[REGIONS] = {0};
-                counts[a]++, counts[b]++, counts[c]++;
-                double cost = costs[0][a] + costs[1][b] + costs[2][c];
-                if (counts[X] <= 1 && counts[Y] <= 1 && cost < best)
-                    best = cost;
-            }
+    for (uint32_t way = 0; way < REGIONS * REGIONS * REGIONS; way++) {
+        const uint32_t chosen[SERVICES] = {way % REGIONS, way / REGIONS % REGIONS,
+                                           way / REGIONS / REGIONS};
+        double cost = 0, used[REGIONS] = {0};
+        for (uint32_t s = 0; s < SERVICES; s++) {
+            cost += bed->columns[s * REGIONS + chosen[s]].cost_usd_h;
+            used[chosen[s]] += chosen[s] == Z ? 0 : bed->terms[chosen[s]][s].factor;
+        }
+        bool holds = used[X] <= bed->rows[X].upper && used[Y] <= bed->rows[Y].upper;
+        best = holds && cost < best ? cost : best;
+    }
     return best;
 }
 
+/* Replicas take more or less of X and Y than others: the mixing programme's best is no plan. */
 static void test_branches(void **state)
 {
     (void)state;
     struct arena arena;
     struct bed bed;
-    struct plan_lp_api lp;
-    char bytes[200];
-    struct text why;
+    struct plan_lp_api lp = open_lp();
     struct rng rng;
     uint32_t better = 0;
-    text_init(&why, bytes, sizeof bytes);
-    if (plan_lp_clp_open(&lp, &why))
-        fail_msg("%s", bytes);
     rng_init(&rng, 1);
     for (uint32_t round = 0; round < 300; round++) {
         double costs[SERVICES][REGIONS];
@@ -240,19 +249,25 @@ static void test_branches(void **state)
             costs[i / REGIONS][i % REGIONS] = 1 + (double)rng_below(&rng, 12);
         arena_init(&arena, memory, sizeof memory);
         begin(&bed, costs, &arena);
+        for (uint32_t r = 0; r < 2; r++) {
+            bed.rows[r].upper = 4 + (double)rng_below(&rng, 4);
+            for (uint32_t s = 0; s < SERVICES; s++)
+                bed.terms[r][s].factor = 2 + (double)rng_below(&rng, 4);
+        }
+        prepare(&bed, &arena);
         for (uint32_t s = 0; s < SERVICES; s++) {
             put(&bed, s, Z);
             for (uint32_t r = 0; r < REGIONS; r++)
                 offer(&bed, s, r);
         }
-        double before = plan_place_cost(&bed.place), best = best_of_all(costs);
+        double before = plan_place_cost(&bed.place), best = best_of_all(&bed);
         bool is_better =
             plan_exchange_branch(bed.exchange, &lp, &bed.place, bed.of_services, NULL, NULL);
         assert_float_equal(plan_place_cost(&bed.place), best, 1e-9);
         assert_true(is_better == (best < before));
         better += is_better;
         for (uint32_t r = 0; r < 2; r++)
-            assert_true(bed.place.activities[r] <= 1);
+            assert_true(bed.place.activities[r] <= bed.rows[r].upper);
     }
     assert_true(better > 200);
 }
@@ -268,12 +283,7 @@ static void test_no_time(void **state)
     (void)state;
     struct arena arena;
     struct bed bed;
-    struct plan_lp_api lp;
-    char bytes[200];
-    struct text why;
-    text_init(&why, bytes, sizeof bytes);
-    if (plan_lp_clp_open(&lp, &why))
-        fail_msg("%s", bytes);
+    struct plan_lp_api lp = open_lp();
     arena_init(&arena, memory, sizeof memory);
     begin_chain(&bed, 6.5, &arena);
     assert_false(

@@ -28,14 +28,11 @@ bool plan_table_init(struct plan_table *table, struct arena *arena)
     return !arena->is_overflown;
 }
 
-double plan_table_weight(const struct plan_point *point, uint32_t own)
-{
-    return own == 0 ? point->weights[0] + point->rests[0] : point->weights[own];
-}
-
+/* The first table counts the rest, too. */
 static float weight_of(const struct plan_table *table, const struct plan_point *point)
 {
-    return (float)plan_table_weight(point, table->own);
+    double rest = table->own == 0 ? point->rests[0] : 0;
+    return (float)(point->weights[table->own] + rest);
 }
 
 /* A sum has a term of each group, and terms and result are rounded, too. */

@@ -28,9 +28,9 @@ struct plan_table {
     double lows[PLAN_RANGES_MAX], highs[PLAN_RANGES_MAX]; /* of M */
     double per_speed[PLAN_RANGES_MAX];                    /* units */
     float *least;                                         /* by depth, range and units */
-    float *sums; /* by depth and units, while a range is filled */
-    float weights[PLAN_UNITS + 1];
-    double *levels; /* speeds that M may have */
+    float *sums;                   /* by depth and units, while a range is filled */
+    float weights[PLAN_UNITS + 1]; /* of a group's points, by units */
+    double *levels;                /* speeds that M may have */
     uint64_t work;
 };
 
@@ -41,9 +41,6 @@ bool plan_table_init(struct plan_table *table, struct arena *arena);
  * ranges; there are as many as <work_max> allows. */
 void plan_table_fill(struct plan_table *table, const struct plan_groups *groups,
                      const uint32_t *order, uint32_t own, uint64_t work_max);
-
-/* What a point counts in it; the first table has its rest, too. */
-double plan_table_weight(const struct plan_point *point, uint32_t own);
 
 static inline bool plan_table_has(const struct plan_table *table, uint32_t group)
 {

@@ -642,8 +642,8 @@ void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *conte
         plan_relax_purge(relax);
 }
 
-/* The tree itself gets half of the last attempt's work, and twice that for each in vain, of which
- * there may be some: then the service has too many points, or none. */
+/* The tree itself gets half of the last attempt's work, and twice that for each that gained little,
+ * of which there may be some in a row. */
 static bool may_enumerate(const struct plan_tree *tree)
 {
     return tree->may_enumerate && !tree->is_done && isfinite(tree->best_usd_h) &&

@@ -43,7 +43,7 @@ struct plan_tree {
     double bound_usd_h;  /* of the service at these prices */
     bool is_done;
     bool may_enumerate; /* is the service small, as far as is known? */
-    uint32_t vain;      /* attempts in a row that proved nothing */
+    uint32_t vain;      /* attempts in a row that proved little */
     uint64_t resume_at; /* work of the tree, before the next */
     uint64_t allowance; /* of work, for that */
     uint32_t solved;
