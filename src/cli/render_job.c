@@ -60,6 +60,15 @@ void render_job_rows(struct render_job *job, struct option_row ret_rows[RENDER_J
     memcpy(ret_rows, rows, sizeof rows);
 }
 
+bool render_job_is_default(const struct render_job *job)
+{
+    struct render_job fresh;
+    render_job_init(&fresh, job->verb);
+    return !job->file && !job->catalogue && job->url_list.count == 0 &&
+           job->gateway_count == fresh.gateway_count && strcmp(job->image, fresh.image) == 0 &&
+           strcmp(job->space, fresh.space) == 0 && strcmp(job->claim, fresh.claim) == 0;
+}
+
 bool render_target_find(const char *name, enum render_target *ret_target)
 {
     for (unsigned i = 0; i < COUNT_OF(targets); i++) {

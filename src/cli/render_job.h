@@ -38,6 +38,9 @@ void render_job_rows(struct render_job *job, struct option_row ret_rows[RENDER_J
 /* The defaults; before the command line is read. */
 void render_job_init(struct render_job *job, const char *verb);
 
+/* Was no option of a job given, or the defaults? For verbs that may do without a job. */
+bool render_job_is_default(const struct render_job *job);
+
 /* A name of `--target`; false: none of them. */
 bool render_target_find(const char *name, enum render_target *ret_target);
 const char *render_target_name(enum render_target target);

@@ -306,9 +306,12 @@ int verb_apply(int argc, char **argv)
         return status;
     wish->plan = rest ? argv[0] : NULL;
     bool is_local = strcmp(verb->target, "local") == 0;
-    if (is_local && (verb->job.file || wish->contexts.count || wish->folder || wish->keeps_old))
-        return options_refuse(&usage, "-f, -o, --context and --keep-old belong to --target "
-                                      "kubernetes, terraform or systemd");
+    if (is_local && (!render_job_is_default(&verb->job) || wish->contexts.count || wish->folder ||
+                     wish->keeps_old))
+        return options_refuse(&usage,
+                              "-f, -o, --catalog, --context, --gateways, --image, --keep-old, "
+                              "--models, --namespace and --url belong to --target kubernetes, "
+                              "terraform or systemd");
     if (wish->ready_wait_us < 0)
         wish->ready_wait_us = (is_local ? 2 : 15) * (int64_t)60 * 1000 * 1000;
     return is_local ? apply_local(wish) : apply_elsewhere(verb, &usage);

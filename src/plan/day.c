@@ -71,8 +71,8 @@ static enum err say_when(struct plan_day_run *run, uint32_t slot, enum err err)
                  "for the slot from %02u:00 UTC",
                  hour);
     else
-        text_add(run->why, "%sfrom %02u:00 UTC%s%.*s", err == ERR_VALUE ? "\n  " : "", hour,
-                 copy.n > 0 ? ":" : "", SPAN_ARG(text_span(&copy)));
+        text_add(run->why, "%sin the slot from %02u:00 UTC%s%.*s", err == ERR_VALUE ? "\n  " : "",
+                 hour, copy.n > 0 ? ":" : "", SPAN_ARG(text_span(&copy)));
     return err;
 }
 

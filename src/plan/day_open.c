@@ -60,7 +60,8 @@ enum err plan_day_open(struct plan_day_run *run)
     CHECK(day->slot_count > 0 && CATALOG_HOURS % day->slot_count == 0);
     for (uint32_t t = 0; t < day->slot_count; t++) {
         size_t before = run->why->n;
-        text_add(run->why, "\n  from %02u:00 UTC:", t * (CATALOG_HOURS / day->slot_count));
+        text_add(run->why,
+                 "\n  in the slot from %02u:00 UTC:", t * (CATALOG_HOURS / day->slot_count));
         enum err err = plan_day_open_slot(run, plan_day_wish(wish, t, run->task->keep),
                                           t > 0 ? &day->slots[0] : NULL, &day->slots[t]);
         if (err)

@@ -100,8 +100,9 @@ def a_missing_tool_or_word_is_said_with_what_to_do():
             assert "-o DIR" in place.apply(target, status=2).stderr
         done = subprocess.run([FARSPAN, "apply", PLAN, "--target", "kubernetes"], capture_output=True, text=True)
         assert done.returncode == 2 and "-f FILE" in done.stderr, done.stderr
-        done = subprocess.run([FARSPAN, "apply", PLAN, "--context", "a=b"], capture_output=True, text=True)
-        assert done.returncode == 2 and "belong to --target" in done.stderr, done.stderr
+        for words in ("--context", "a=b"), ("--image", "own:1"), ("--url", "west=https://w.example"), ("--gateways", "3"):
+            done = subprocess.run([FARSPAN, "apply", PLAN, *words], capture_output=True, text=True)
+            assert done.returncode == 2 and "belong to --target" in done.stderr, done.stderr
         done = subprocess.run([FARSPAN, "apply", PLAN, "--target", "nomad"], capture_output=True, text=True)
         assert done.returncode == 2 and "expected local, kubernetes" in done.stderr, done.stderr
 
