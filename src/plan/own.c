@@ -141,6 +141,13 @@ double plan_own_try(struct plan_own *own, const uint32_t *counts)
     return add_placed(own);
 }
 
+void plan_own_gather(struct plan_own *own, const struct plan_pool *from)
+{
+    for (uint32_t i = 0; i < from->count; i++)
+        join(&own->pool, from->counts + (size_t)i * from->column_count, from->costs_usd_h[i],
+             from->worths[i]);
+}
+
 void plan_own_take(struct plan_own *own, const struct plan_place *whole, uint32_t service)
 {
     uint32_t first = whole->problem->services[service].column_first;

@@ -50,6 +50,9 @@ double plan_own_search(struct plan_own *own);
  * is none. */
 double plan_own_try(struct plan_own *own, const uint32_t *counts);
 
+/* Plans of another pool of the service join. */
+void plan_own_gather(struct plan_own *own, const struct plan_pool *from);
+
 /* The plan of <service> in the whole's place joins its pool. */
 void plan_own_take(struct plan_own *own, const struct plan_place *whole, uint32_t service);
 

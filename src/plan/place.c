@@ -282,6 +282,28 @@ static void learn_set(struct plan_place *place, uint32_t service, uint32_t failu
     state->violated_count++;
 }
 
+void plan_place_know(struct plan_place *place, uint32_t service, const struct plan_place *from,
+                     uint32_t other)
+{
+    const struct plan_service *own = &place->problem->services[service];
+    struct plan_place_service *state = &place->services[service];
+    const struct plan_place_service *source = &from->services[other];
+    state->known_count = source->known_count;
+    state->known_next = source->known_next;
+    state->violated_count = 0;
+    for (uint32_t i = 0; i < source->known_count; i++) {
+        struct plan_known *known = &state->known[i];
+        *known = source->known[i];
+        bool is_lost = known->failure != PLAN_NONE;
+        known->slack = -known->rate;
+        for (uint32_t v = 0; v < own->node_count; v++)
+            if (knows(known, v))
+                known->slack += plan_capacity(place->speeds[own->node_first + v],
+                                              is_lost ? own->share_lost_ppm : own->share_ppm);
+        state->violated_count += known->slack < 0;
+    }
+}
+
 /* Can all be routed when <failure> has happened? A set that cannot becomes known. */
 static bool survives(struct plan_place *place, uint32_t service, uint32_t failure)
 {

@@ -84,6 +84,11 @@ bool plan_place_repair(struct plan_place *place, uint32_t service, double noise)
 /* Takes replicas away as long as it holds without. */
 void plan_place_drop(struct plan_place *place, uint32_t service);
 
+/* The sets that are known of a service of another place are known of <service>, which is the same
+ * one or a copy. */
+void plan_place_know(struct plan_place *place, uint32_t service, const struct plan_place *from,
+                     uint32_t other);
+
 /* Is everything answered, also after each failure? Exact. */
 bool plan_place_holds(struct plan_place *place, uint32_t service);
 
