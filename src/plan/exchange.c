@@ -7,11 +7,12 @@
 enum {
     CURRENT = PLAN_POOL_MAX, /* the plan that a service has */
     CHAIN_MAX = 3,           /* services that give way */
-    STEPS_MAX = 20000,       /* a call */
-    LOOKS_MAX = 8000000,     /* at rows, a call */
+    LOOKS_MAX = 8000000,     /* at rows, a call: some 10 ms */
+    LOOKS_A_UNIT = 8,        /* of work */
     USES_A_PLAN = 48,        /* on average */
     ITERATIONS_MAX = 5000,
-    BRANCHES_MAX = 64, /* solved, a call */
+    BRANCHES_MAX = 64,  /* solved, a call */
+    SOLUTION_WORK = 16, /* a row and column */
     DEPTH_MAX = 48
 };
 
@@ -36,8 +37,13 @@ struct plan_exchange {
     uint32_t *chosen;        /* plan of each service */
     bool *is_moved;          /* in this chain */
     double *activities;      /* of each row */
-    uint32_t *counts;        /* before */
-    uint32_t steps, steps_max;
+    uint32_t *tight;         /* rows that some choice of plans breaks */
+    uint32_t tight_count;
+    int32_t *place_of;         /* of each row, among those; -1: it cannot be broken */
+    double *least, *most;      /* of each row: what all services may take of it */
+    double *lowest, *highest;  /* the same of one service */
+    uint32_t *counts;          /* before */
+    uint64_t looks;            /* at rows, in this call */
     int32_t *starts, *indices; /* of the mixing programme */
     double *values, *bounds, *sides;
     uint32_t *ids;     /* of its columns: service and plan */
@@ -49,6 +55,7 @@ struct plan_exchange {
 struct branching {
     struct plan_exchange *exchange;
     const struct plan_lp_api *api;
+    const struct plan_lp_matrix *matrix;
     struct plan_lp *lp;
     uint32_t column_count, solved;
     double best_usd_h;
@@ -77,6 +84,12 @@ struct plan_exchange *plan_exchange_new(const struct plan_place *place, struct a
     exchange->chosen = ARENA_ARRAY(arena, uint32_t, services);
     exchange->is_moved = ARENA_ARRAY(arena, bool, services);
     exchange->activities = ARENA_ARRAY(arena, double, problem->row_count);
+    exchange->tight = ARENA_ARRAY(arena, uint32_t, problem->row_count);
+    exchange->place_of = ARENA_ARRAY(arena, int32_t, problem->row_count);
+    exchange->least = ARENA_ARRAY(arena, double, 4 * (size_t)problem->row_count);
+    exchange->most = exchange->least + problem->row_count;
+    exchange->lowest = exchange->most + problem->row_count;
+    exchange->highest = exchange->lowest + problem->row_count;
     exchange->counts = ARENA_ARRAY(arena, uint32_t, problem->column_count);
     exchange->starts = ARENA_ARRAY(arena, int32_t, plans + 1);
     exchange->indices = ARENA_ROOM(arena, int32_t, exchange->uses_max + plans);
@@ -140,14 +153,13 @@ static void choose(struct plan_exchange *exchange, uint32_t service, uint32_t pl
     add_uses(exchange, service, -1);
     exchange->chosen[service] = plan;
     add_uses(exchange, service, 1);
-    exchange->steps++;
 }
 
-static double used(const struct plan_exchange *exchange, uint32_t service, uint32_t plan,
-                   uint32_t row)
+static double used(struct plan_exchange *exchange, uint32_t service, uint32_t plan, uint32_t row)
 {
     uint32_t id = id_of(service, plan);
     double sum = 0;
+    exchange->looks += exchange->ends[id] - exchange->firsts[id];
     for (uint32_t i = exchange->firsts[id]; i < exchange->ends[id]; i++)
         sum += exchange->uses[i].row == row ? exchange->uses[i].amount : 0;
     return sum;
@@ -168,20 +180,21 @@ static double excess(const struct plan_exchange *exchange, uint32_t row)
 /* Services give way until no row is broken, for less than <gain>. false: all is as before. */
 static bool make_room(struct plan_exchange *exchange, uint32_t depth, double gain)
 {
-    uint32_t row = 0;
+    uint32_t at = 0;
     double over = 0;
-    while (row < exchange->problem->row_count && (over = excess(exchange, row)) == 0)
-        row++;
-    if (row == exchange->problem->row_count)
+    while (at < exchange->tight_count && (over = excess(exchange, exchange->tight[at])) == 0)
+        at++;
+    exchange->looks += at;
+    if (at == exchange->tight_count)
         return true;
+    uint32_t row = exchange->tight[at];
     for (uint32_t s = 0; depth > 0 && s < exchange->problem->service_count; s++) {
         uint32_t had = exchange->chosen[s];
         if (exchange->is_moved[s])
             continue;
         double own = used(exchange, s, had, row), cost = cost_of_plan(exchange, s, had);
         exchange->is_moved[s] = true;
-        for (uint32_t p = 0; p < exchange->plan_counts[s] && exchange->steps < exchange->steps_max;
-             p++) {
+        for (uint32_t p = 0; p < exchange->plan_counts[s] && exchange->looks < LOOKS_MAX; p++) {
             double more = cost_of_plan(exchange, s, p) - cost;
             if (more >= gain || (used(exchange, s, p, row) - own) * over >= 0)
                 continue;
@@ -233,6 +246,46 @@ static bool take_chosen(const struct plan_exchange *exchange, struct plan_place 
     return plan_place_is_whole(place);
 }
 
+/* What plans of <service> take of rows at least and at most joins the sums. */
+static void add_range(struct plan_exchange *exchange, uint32_t service)
+{
+    uint32_t rows = exchange->problem->row_count;
+    memset(exchange->lowest, 0, rows * sizeof *exchange->lowest);
+    memset(exchange->highest, 0, rows * sizeof *exchange->highest);
+    for (uint32_t p = 0; p <= CURRENT; p++) {
+        uint32_t id = id_of(service, p);
+        if (p >= exchange->plan_counts[service] && p != CURRENT)
+            continue;
+        for (uint32_t i = exchange->firsts[id]; i < exchange->ends[id]; i++) {
+            const struct use *use = &exchange->uses[i];
+            double *low = &exchange->lowest[use->row], *high = &exchange->highest[use->row];
+            *low = use->amount < *low ? use->amount : *low;
+            *high = use->amount > *high ? use->amount : *high;
+        }
+    }
+    for (uint32_t r = 0; r < rows; r++) {
+        exchange->least[r] += exchange->lowest[r];
+        exchange->most[r] += exchange->highest[r];
+    }
+}
+
+/* Rows that no choice of plans can break need no look. */
+static void list_tight(struct plan_exchange *exchange)
+{
+    const struct plan_problem *problem = exchange->problem;
+    memset(exchange->least, 0, 2 * problem->row_count * sizeof *exchange->least);
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        add_range(exchange, s);
+    exchange->tight_count = 0;
+    for (uint32_t r = 0; r < problem->row_count; r++) {
+        const struct plan_row *row = &problem->rows[r];
+        bool is_loose = exchange->most[r] <= row->upper && exchange->least[r] >= row->lower;
+        exchange->place_of[r] = is_loose ? -1 : (int32_t)exchange->tight_count;
+        if (!is_loose)
+            exchange->tight[exchange->tight_count++] = r;
+    }
+}
+
 static void begin(struct plan_exchange *exchange, const struct plan_place *place,
                   const struct plan_pool *const *pools)
 {
@@ -241,10 +294,7 @@ static void begin(struct plan_exchange *exchange, const struct plan_place *place
     memcpy(exchange->counts, place->counts, problem->column_count * sizeof *place->counts);
     memcpy(exchange->activities, place->activities,
            problem->row_count * sizeof *exchange->activities);
-    exchange->steps = 0;
-    exchange->steps_max = LOOKS_MAX / (problem->row_count + 1);
-    if (exchange->steps_max > STEPS_MAX)
-        exchange->steps_max = STEPS_MAX;
+    exchange->looks = 0;
     exchange->pools = pools;
     for (uint32_t s = 0; s < problem->service_count; s++) {
         exchange->costs[s] = plan_place_cost_of(place, s);
@@ -259,6 +309,7 @@ static void begin(struct plan_exchange *exchange, const struct plan_place *place
             has_room = list_uses(exchange, place, s, *plans, counts_of(pools[s], *plans), &count);
         *plans -= !has_room && *plans > 0; /* the last has no room */
     }
+    list_tight(exchange);
 }
 
 /* The chosen plans, or what <place> had when it began. Is it better? */
@@ -284,27 +335,26 @@ bool plan_exchange_plans(struct plan_exchange *exchange, struct plan_place *plac
     begin(exchange, place, pools);
     while (goes_on) {
         goes_on = false;
-        for (uint32_t s = 0; s < problem->service_count && exchange->steps < exchange->steps_max;
-             s++)
+        for (uint32_t s = 0; s < problem->service_count && exchange->looks < LOOKS_MAX; s++)
             goes_on = improve(exchange, s) || goes_on;
         is_better = is_better || goes_on;
     }
-    place->work += exchange->steps * problem->row_count;
+    place->work += exchange->looks / LOOKS_A_UNIT;
     return is_better && take_or_restore(exchange, place, before);
 }
 
-/* A column for each plan: what it takes of the rows, and one of its service's share. */
+/* A column for each plan: what it takes of the tight rows, and one of its service's share. */
 static struct plan_lp_matrix mix_plans(struct plan_exchange *exchange)
 {
     const struct plan_problem *problem = exchange->problem;
-    uint32_t plans = problem->service_count * (CURRENT + 1), rows = problem->row_count;
+    uint32_t plans = problem->service_count * (CURRENT + 1), rows = exchange->tight_count;
     double *lower = exchange->bounds, *upper = lower + plans, *cost = upper + plans;
     double *row_lower = exchange->sides, *row_upper = row_lower + rows + problem->service_count;
     int32_t end = 0;
     uint32_t count = 0;
     for (uint32_t r = 0; r < rows; r++) {
-        row_lower[r] = problem->rows[r].lower;
-        row_upper[r] = problem->rows[r].upper;
+        row_lower[r] = problem->rows[exchange->tight[r]].lower;
+        row_upper[r] = problem->rows[exchange->tight[r]].upper;
     }
     for (uint32_t s = 0; s < problem->service_count; s++) {
         row_lower[rows + s] = row_upper[rows + s] = 1;
@@ -313,8 +363,10 @@ static struct plan_lp_matrix mix_plans(struct plan_exchange *exchange)
             if (p >= exchange->plan_counts[s] && p != CURRENT)
                 continue;
             for (uint32_t i = exchange->firsts[id]; i < exchange->ends[id]; i++) {
-                exchange->indices[end] = (int32_t)exchange->uses[i].row;
-                exchange->values[end++] = exchange->uses[i].amount;
+                int32_t row = exchange->place_of[exchange->uses[i].row];
+                exchange->indices[end] = row;
+                exchange->values[end] = exchange->uses[i].amount;
+                end += row >= 0;
             }
             exchange->indices[end] = (int32_t)(rows + s);
             exchange->values[end++] = 1;
@@ -337,6 +389,13 @@ static struct plan_lp_matrix mix_plans(struct plan_exchange *exchange)
                                    .row_upper = row_upper};
 }
 
+/* Units of one solution: iterations, and what the library does before the first. */
+static uint64_t work_of(const struct plan_lp_matrix *matrix, uint32_t iterations)
+{
+    uint64_t size = (uint64_t)matrix->row_count + matrix->column_count;
+    return iterations * (uint64_t)PLAN_LP_WORK + SOLUTION_WORK * size;
+}
+
 bool plan_exchange_price(struct plan_exchange *exchange, const struct plan_lp_api *api,
                          double *prices, uint64_t *ret_work)
 {
@@ -346,10 +405,10 @@ bool plan_exchange_price(struct plan_exchange *exchange, const struct plan_lp_ap
     if (!lp)
         return false;
     api->solve(lp, ITERATIONS_MAX, &solution);
-    *ret_work += (uint64_t)solution.iterations * PLAN_LP_WORK;
+    *ret_work += work_of(&matrix, solution.iterations);
     bool is_solved = solution.status == PLAN_LP_OPTIMAL;
     for (uint32_t r = 0; is_solved && r < exchange->problem->row_count; r++)
-        prices[r] = solution.duals[r];
+        prices[r] = exchange->place_of[r] < 0 ? 0 : solution.duals[exchange->place_of[r]];
     api->destroy(lp);
     return is_solved;
 }
@@ -402,7 +461,7 @@ static void branch(struct branching *own, uint32_t depth)
         return;
     own->api->solve(own->lp, ITERATIONS_MAX, &solution);
     own->solved++;
-    own->work += (uint64_t)solution.iterations * PLAN_LP_WORK;
+    own->work += work_of(own->matrix, solution.iterations);
     if (solution.status != PLAN_LP_OPTIMAL ||
         solution.objective >= own->best_usd_h * (1 - BRANCH_GAIN))
         return;
@@ -431,6 +490,7 @@ bool plan_exchange_branch(struct plan_exchange *exchange, const struct plan_lp_a
     const struct plan_lp_matrix matrix = mix_plans(exchange);
     struct branching own = {.exchange = exchange,
                             .api = api,
+                            .matrix = &matrix,
                             .lp = api->create(&matrix),
                             .column_count = matrix.column_count,
                             .best_usd_h = before,

@@ -13,6 +13,7 @@ enum {
     POLISH_LEAVES = 10,
     FIRST_TRIES = 64, /* before its tree grows */
     TRIES = 8,
+    VAIN_MAX = 8,    /* branchings in a row */
     SWEEPS = 5,      /* of the first fall of prices, */
     SWEEPS_MORE = 2, /* and of each that comes, */
     SWEEPS_MAX = 9,
@@ -21,6 +22,17 @@ enum {
 
 /* Of the prices, in the first sweep of each fall, in turn; from there to none in equal steps. */
 static const double tops[] = {0.9, 0.5};
+
+static uint32_t sweeps_of(const struct plan_seeker *seeker)
+{
+    uint32_t sweeps = SWEEPS + SWEEPS_MORE * seeker->rise;
+    return sweeps < SWEEPS_MAX ? sweeps : SWEEPS_MAX;
+}
+
+static bool is_last(const struct plan_seeker *seeker)
+{
+    return seeker->sweep + 1 >= sweeps_of(seeker);
+}
 
 uint64_t plan_seeker_work(const struct plan_seeker *seeker)
 {
@@ -207,8 +219,10 @@ void plan_seek_first(struct plan_seeker *seeker, const uint32_t *warm, const dou
 {
     static const double thetas[] = {0.0, 0.3, 0.6, 0.9}, kept[] = {1, 0.98, 0.95, 0.9, 0.8, 0};
     const double *best = &seeker->best_usd_h;
-    if (warm && mend(seeker, warm))
+    if (warm && mend(seeker, warm)) {
         plan_seeker_keep_best(seeker);
+        seeker->sweep = sweeps_of(seeker) - 1; /* it is too good to begin with other prices */
+    }
     plan_place_price(&seeker->place, seeker->prices);
     for (size_t i = 0; i < COUNT_OF(thetas) && (isinf(*best) || !is_over(context)); i++)
         if (construct(seeker, values, thetas[i], is_over, context))
@@ -256,14 +270,20 @@ void plan_seek_exchange(struct plan_seeker *seeker)
         seeker->has_pushed = true;
 }
 
-/* Which of the services' plans go together best, where something is new. */
+/* Which of the services' plans go together best, where something is new: for a third of the work at
+ * most, and half of that after each time in vain. */
 static void branch(struct plan_seeker *seeker, bool (*is_over)(void *), void *context)
 {
-    bool is_new = seeker->branched != seeker->news;
+    const uint64_t begin = plan_seeker_work(seeker);
+    if (seeker->branched == seeker->news || begin < seeker->branch_at)
+        return;
     seeker->branched = seeker->news;
-    if (is_new && plan_exchange_branch(seeker->exchange, seeker->api, &seeker->place, seeker->pools,
-                                       is_over, context))
-        seeker->change++;
+    bool is_better = plan_exchange_branch(seeker->exchange, seeker->api, &seeker->place,
+                                          seeker->pools, is_over, context);
+    const uint64_t end = plan_seeker_work(seeker);
+    seeker->change += is_better;
+    seeker->vain = is_better ? 0 : seeker->vain + (seeker->vain < VAIN_MAX);
+    seeker->branch_at = end + ((end - begin) << (1 + seeker->vain));
     plan_seeker_keep_best(seeker);
 }
 
@@ -328,17 +348,6 @@ static void improve(struct plan_seeker *seeker, uint32_t service,
     uint32_t other = (uint32_t)rng_below(&place->rng, seeker->problem->service_count);
     if (other != service && plan_place_search_two(place, service, other))
         seeker->change++;
-}
-
-static uint32_t sweeps_of(const struct plan_seeker *seeker)
-{
-    uint32_t sweeps = SWEEPS + SWEEPS_MORE * seeker->rise;
-    return sweeps < SWEEPS_MAX ? sweeps : SWEEPS_MAX;
-}
-
-static bool is_last(const struct plan_seeker *seeker)
-{
-    return seeker->sweep + 1 >= sweeps_of(seeker);
 }
 
 /* NULL: the list's. */

@@ -42,6 +42,8 @@ struct plan_seeker {
     uint32_t *polished; /* the change that each service was polished after, at list prices */
     uint32_t news;      /* changes and joined plans, when services exchanged theirs last */
     uint32_t branched;  /* the same, when it was branched on them last */
+    uint64_t branch_at; /* work of the seeker, before the next */
+    uint32_t vain;      /* in a row */
 };
 
 /* <trees>: of each service, at prices; they outlive the seeker. <prices>: of each row, 0 where it

@@ -31,7 +31,7 @@ enum {
  */
 #define PRICE_GAIN    2e-3
 #define ROOT_GAIN     5e-5
-#define KNAPSACK_GAIN 3e-3
+#define KNAPSACK_GAIN 3e-4
 #define GAIN_MIN      0.05 /* of what is open, by an enumeration */
 #define WORTH         1e-7 /* share of the cost that a leaf must promise to save */
 
