@@ -28,7 +28,7 @@ enum {
 /* The services' bounds together are this near to the whole's: time for rounding cuts. */
 #define PRICES_WITHIN 3e-3
 /* Rounding goes on as long as it raises the whole's bound by this share. */
-#define ROUNDING_GAIN 1e-4
+#define ROUNDING_GAIN 5e-5
 #define EFFORT        2e10 /* simplex iterations times rows squared: some 200 ms */
 #define THOROUGH_GAIN 1e-6
 
