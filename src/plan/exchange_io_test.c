@@ -165,6 +165,62 @@ static void test_chain_does_not_pay(void **state)
         assert_float_equal(bed.place.activities[r], 1, 0);
 }
 
+/* A row that no choice of plans can break has no price; the one behind it has its own. */
+static void test_loose_row_has_no_price(void **state)
+{
+    (void)state;
+    const double costs[SERVICES][REGIONS] = {{2, 30, 10}, {5, 1, 30}, {30, 5, 6.5}};
+    struct arena arena;
+    struct bed bed;
+    struct plan_lp_api lp;
+    char message[256];
+    struct text why;
+    double prices[2] = {7, 7};
+    uint64_t work = 0;
+    text_init(&why, message, sizeof message);
+    arena_init(&arena, memory, sizeof memory);
+    assert_int_equal(plan_lp_clp_open(&lp, &why), ERR_OK);
+    begin(&bed, costs, &arena);
+    bed.rows[X].upper = SERVICES;
+    put(&bed, 0, Z);
+    put(&bed, 1, X);
+    put(&bed, 2, Y);
+    offer(&bed, 0, X);
+    offer(&bed, 1, Y);
+    offer(&bed, 2, Z);
+    offer(&bed, 1, X);
+    offer(&bed, 2, Y);
+    assert_true(plan_exchange_plans(bed.exchange, &bed.place, bed.of_services));
+    assert_float_equal(plan_place_cost(&bed.place), 2 + 1 + 6.5, 1e-9);
+    (void)plan_exchange_plans(bed.exchange, &bed.place, bed.of_services);
+    assert_true(plan_exchange_price(bed.exchange, &lp, prices, &work));
+    assert_true(prices[X] == 0);
+    assert_true(prices[Y] >= -4 - 1e-9 && prices[Y] <= -1.5 + 1e-9); /* what 1 and 2 would pay */
+    assert_true(work > 0);
+}
+
+/* Somebody has to be in X: who leaves it needs another one there. */
+static void test_lower_side(void **state)
+{
+    (void)state;
+    const double costs[SERVICES][REGIONS] = {{8, 30, 5}, {5, 1, 30}, {30, 30, 1}};
+    struct arena arena;
+    struct bed bed;
+    arena_init(&arena, memory, sizeof memory);
+    begin(&bed, costs, &arena);
+    bed.rows[X].lower = 1;
+    bed.rows[X].upper = SERVICES;
+    put(&bed, 0, Z);
+    put(&bed, 1, X);
+    put(&bed, 2, Z);
+    offer(&bed, 0, X);
+    offer(&bed, 1, Y);
+    assert_true(plan_exchange_plans(bed.exchange, &bed.place, bed.of_services));
+    assert_int_equal(region_of(&bed, 0), X);
+    assert_int_equal(region_of(&bed, 1), Y);
+    assert_float_equal(plan_place_cost(&bed.place), 8 + 1 + 1, 1e-9);
+}
+
 static void test_without_pools(void **state)
 {
     (void)state;
@@ -294,9 +350,14 @@ static void test_no_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chain),         cmocka_unit_test(test_chain_does_not_pay),
-        cmocka_unit_test(test_without_pools), cmocka_unit_test(test_prices),
-        cmocka_unit_test(test_branches),      cmocka_unit_test(test_no_time),
+        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_chain_does_not_pay),
+        cmocka_unit_test(test_loose_row_has_no_price),
+        cmocka_unit_test(test_lower_side),
+        cmocka_unit_test(test_without_pools),
+        cmocka_unit_test(test_prices),
+        cmocka_unit_test(test_branches),
+        cmocka_unit_test(test_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,12 +142,71 @@ static void test_full_pool(void **state)
         assert_true(bed.own.pool.worths[p] <= worst);
 }
 
+/* Plans of another pool of the service join, each once. */
+static void test_gathers(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct bed bed;
+    struct plan_own other;
+    arena_init(&arena, memory, sizeof memory);
+    begin(&bed, &arena);
+    CHECK(plan_own_init(&other, &bed.part, bed.list, 2, &arena));
+    for (uint32_t i = 0; i < 3; i++) {
+        plan_place_set(&bed.place, 0, 4 + i);
+        plan_own_take(&bed.own, &bed.place, 0);
+    }
+    plan_own_take(&other, &bed.place, 0); /* has the last one already */
+    plan_own_gather(&other, &bed.own.pool);
+    assert_int_equal(other.pool.count, 3);
+    assert_int_equal(other.pool.joined, 3);
+    double sum = 0, worth = 0;
+    for (uint32_t p = 0; p < other.pool.count; p++) {
+        assert_true(other.pool.costs_usd_h[p] == other.pool.counts[p * REGIONS]);
+        sum += other.pool.costs_usd_h[p];
+        worth += other.pool.worths[p];
+    }
+    assert_true(sum == 4 + 5 + 6);
+    assert_true(worth == 2 * sum); /* at prices */
+    plan_own_gather(&other, &bed.own.pool);
+    assert_int_equal(other.pool.joined, 3);
+}
+
+/* What one place has learnt another one knows, at its own counts. */
+static void test_knows_what_another_learnt(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct bed bed;
+    struct plan_own other;
+    arena_init(&arena, memory, sizeof memory);
+    begin(&bed, &arena);
+    CHECK(plan_own_init(&other, &bed.part, bed.list, 2, &arena));
+    plan_place_set(&bed.own.place, 0, 2);
+    assert_false(plan_place_holds(&bed.own.place, 0)); /* learns that two are too few of four */
+    const struct plan_place_service *known = &other.place.services[0];
+    plan_place_set(&other.place, 1, 3);
+    assert_false(plan_place_holds(&other.place, 0)); /* what it knew is no more than that */
+    plan_place_know(&other.place, 0, &bed.own.place, 0);
+    assert_int_equal(known->known_count, 1);
+    assert_int_equal(known->violated_count, 1);
+    assert_int_equal(known->known[0].slack, -1000000); /* three of four */
+    uint64_t work = other.place.work;
+    assert_false(plan_place_holds(&other.place, 0));
+    assert_true(other.place.work == work); /* at one look, without a max-flow */
+    plan_place_set(&other.place, 0, 1);
+    assert_int_equal(known->violated_count, 0);
+    assert_true(plan_place_holds(&other.place, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_starts),
         cmocka_unit_test(test_pushed),
         cmocka_unit_test(test_full_pool),
+        cmocka_unit_test(test_gathers),
+        cmocka_unit_test(test_knows_what_another_learnt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,8 @@ void plan_seek_push(const struct plan_seeker *seeker, uint32_t service, struct p
 /* Services exchange their plans for others of their pools, where something is new. */
 void plan_seek_exchange(struct plan_seeker *seeker);
 
-/* Behind a first plan: sweeps, for about <work>, one step at least. */
+/* Behind a first plan: sweeps, for about <work>, one step at least. <enumerator>: scratch; NULL:
+ * no service may be enumerated. */
 void plan_seek(struct plan_seeker *seeker, uint64_t work, struct plan_enumerator *enumerator,
                bool (*is_over)(void *), void *context);
 

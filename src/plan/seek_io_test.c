@@ -1,0 +1,201 @@
+/* Eight services want the same cheap machines, of which there are half as many; what another
+ * machine costs more differs from service to service, and those that need the cheap ones least come
+ * first. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/check.h"
+#include "plan/seek.h"
+
+enum {
+    SERVICES = 8,
+    NEEDED = 10, /* replicas of each */
+    STOCK = SERVICES * NEEDED / 2,
+    COLUMNS = 2 * SERVICES /* cheap and dear, of each */
+};
+
+static char memory[64 << 20];
+
+struct bed {
+    struct plan_service services[SERVICES];
+    struct plan_region region;
+    struct plan_node nodes[SERVICES];
+    struct plan_column columns[COLUMNS];
+    struct plan_demand demands[SERVICES];
+    uint32_t near[SERVICES];
+    struct plan_row row;
+    struct plan_term terms[SERVICES];
+    struct plan_problem problem;
+    struct plan_lp_api lp;
+    struct plan_tree trees[SERVICES];
+    struct plan_seeker seeker;
+    double price;
+};
+
+static struct bed bed;
+
+static bool never(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static bool always(void *context)
+{
+    (void)context;
+    return true;
+}
+
+/* A cheap replica costs 1, a dear one of service s (from 0) 2 + s. */
+static void make_problem(void)
+{
+    for (uint32_t s = 0; s < SERVICES; s++) {
+        bed.services[s] = (struct plan_service){.name = SPAN_LITERAL("service"),
+                                                .node_first = s,
+                                                .node_count = 1,
+                                                .column_first = 2 * s,
+                                                .column_count = 2,
+                                                .demand_first = s,
+                                                .demand_count = 1,
+                                                .share_ppm = 1000000,
+                                                .share_lost_ppm = 1000000};
+        bed.nodes[s] = (struct plan_node){
+            .service = s, .column_first = 2 * s, .column_count = 2, .replicas_min = 1};
+        for (uint32_t i = 0; i < 2; i++)
+            bed.columns[2 * s + i] = (struct plan_column){.node = s,
+                                                          .sku = (uint16_t)i,
+                                                          .speed = 1000000,
+                                                          .cost_usd_h = i ? 2 + s : 1,
+                                                          .count_max = STOCK};
+        bed.near[s] = s;
+        bed.demands[s] = (struct plan_demand){.service = s,
+                                              .rate = NEEDED * 1000000,
+                                              .unmet_usd = INFINITY,
+                                              .nodes = &bed.near[s],
+                                              .node_count = 1};
+        bed.terms[s] = (struct plan_term){2 * s, 1};
+    }
+    bed.row = (struct plan_row){.rule = PLAN_RULE_STOCK,
+                                .name = SPAN_LITERAL("stock"),
+                                .lower = -PLAN_LP_INFINITY,
+                                .upper = STOCK,
+                                .terms = bed.terms,
+                                .term_count = SERVICES};
+    bed.problem = (struct plan_problem){.service_count = SERVICES,
+                                        .region_count = 1,
+                                        .sku_count = 2,
+                                        .zone_count = 1,
+                                        .node_count = SERVICES,
+                                        .demand_count = SERVICES,
+                                        .column_count = COLUMNS,
+                                        .row_count = 1,
+                                        .services = bed.services,
+                                        .regions = &bed.region,
+                                        .nodes = bed.nodes,
+                                        .demands = bed.demands,
+                                        .columns = bed.columns,
+                                        .rows = &bed.row};
+}
+
+/* Those that come first have the cheap ones. */
+static void begin(double price)
+{
+    char message[256];
+    struct text why;
+    struct arena arena;
+    memset(&bed, 0, sizeof bed);
+    bed.price = price;
+    text_init(&why, message, sizeof message);
+    arena_init(&arena, memory, sizeof memory);
+    assert_int_equal(plan_lp_clp_open(&bed.lp, &why), ERR_OK);
+    make_problem();
+    for (uint32_t s = 0; s < SERVICES; s++) {
+        assert_int_equal(plan_tree_begin(&bed.trees[s], &bed.problem, &bed.lp, s, false, &arena),
+                         ERR_OK);
+        plan_tree_price(&bed.trees[s], &bed.price);
+        assert_int_equal(plan_tree_cut(&bed.trees[s], NULL, never, NULL), ERR_OK);
+    }
+    assert_int_equal(
+        plan_seeker_init(&bed.seeker, &bed.problem, &bed.lp, bed.trees, &bed.price, &arena),
+        ERR_OK);
+    for (uint32_t s = 0; s < SERVICES; s++) {
+        plan_place_set(&bed.seeker.place, 2 * s + (s >= SERVICES / 2), NEEDED);
+        assert_true(plan_place_settle(&bed.seeker.place, s, 0));
+        plan_tree_take_cuts(&bed.seeker.exacts[s], &bed.trees[s]);
+    }
+    plan_seeker_keep_best(&bed.seeker);
+    assert_float_equal(bed.seeker.best_usd_h, NEEDED * (4 + 6 + 7 + 8 + 9), 1e-9);
+}
+
+static void end(void)
+{
+    plan_seeker_end(&bed.seeker);
+    for (uint32_t s = 0; s < SERVICES; s++)
+        plan_tree_end(&bed.trees[s]);
+}
+
+/* At nine tenths of 4.5, what a cheap machine is worth, the four that need it least give it back,
+ * and the others take it as their turn comes: before prices have fallen to nothing. */
+static void test_what_is_scarce_goes_where_it_is_needed(void **state)
+{
+    (void)state;
+    begin(-4.5);
+    for (uint32_t step = 0; step < 2 * SERVICES; step++)
+        plan_seek(&bed.seeker, 0, NULL, never, NULL);
+    assert_int_equal(bed.seeker.sweep, 2);
+    assert_float_equal(bed.seeker.best_usd_h, NEEDED * (4 + 2 + 3 + 4 + 5), 1e-9);
+    for (uint32_t s = 0; s < SERVICES; s++)
+        assert_int_equal(bed.seeker.best[2 * s], s < SERVICES / 2 ? 0 : NEEDED);
+    end();
+}
+
+/* Prices fall to nothing, and rise again where list prices change nothing more; what was best
+ * stays. */
+static void test_prices_fall_and_rise(void **state)
+{
+    (void)state;
+    begin(-4.5);
+    uint32_t rises = 0, sweep = 0;
+    for (uint32_t step = 0; step < 200 * SERVICES && rises < 2; step++) {
+        double before = bed.seeker.best_usd_h;
+        uint32_t rise = bed.seeker.rise;
+        plan_seek(&bed.seeker, 0, NULL, never, NULL);
+        assert_true(bed.seeker.best_usd_h <= before);
+        rises += bed.seeker.rise > rise;
+        sweep = bed.seeker.rise > rise ? 0 : sweep;
+        assert_true(bed.seeker.sweep == sweep || bed.seeker.sweep == sweep + 1);
+        sweep = bed.seeker.sweep;
+    }
+    assert_int_equal(rises, 2);
+    assert_float_equal(bed.seeker.best_usd_h, NEEDED * (4 + 2 + 3 + 4 + 5), 1e-9);
+    plan_seeker_take_best(&bed.seeker, NULL);
+    assert_float_equal(plan_place_cost(&bed.seeker.place), bed.seeker.best_usd_h, 1e-9);
+    end();
+}
+
+/* It ends where it is told to, with the plan it has. */
+static void test_is_over_at_once(void **state)
+{
+    (void)state;
+    begin(-4.5);
+    plan_seek(&bed.seeker, UINT64_MAX / 2, NULL, always, NULL);
+    assert_int_equal(bed.seeker.turn, 0);
+    assert_float_equal(bed.seeker.best_usd_h, NEEDED * (4 + 6 + 7 + 8 + 9), 1e-9);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_scarce_goes_where_it_is_needed),
+        cmocka_unit_test(test_prices_fall_and_rise),
+        cmocka_unit_test(test_is_over_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
