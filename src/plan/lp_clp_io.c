@@ -39,7 +39,9 @@
 
 enum {
     CLP_SCALING_GEOMETRIC = 2, /* a fifth fewer iterations than without, as measured */
-    CLP_PERTURBATION_AUTO = 50 /* costs, while it solves: a third of the time of large programmes */
+    CLP_PERTURBATION_AUTO =
+        50,              /* costs, while it solves: a third of the time of large programmes, */
+    PERTURBED_MIN = 2000 /* columns; trees of one service find worse plans with it */
 };
 
 static struct {
@@ -61,7 +63,8 @@ static struct plan_lp *clp_create(const struct plan_lp_matrix *matrix)
         return NULL;
     clp.Clp_setLogLevel(model, 0);
     clp.Clp_scaling(model, CLP_SCALING_GEOMETRIC);
-    clp.Clp_setPerturbation(model, CLP_PERTURBATION_AUTO);
+    if (matrix->column_count >= PERTURBED_MIN)
+        clp.Clp_setPerturbation(model, CLP_PERTURBATION_AUTO);
     clp.Clp_loadProblem(model, (int)matrix->column_count, (int)matrix->row_count, matrix->starts,
                         matrix->indices, matrix->values, matrix->lower, matrix->upper, matrix->cost,
                         matrix->row_lower, matrix->row_upper);

@@ -42,6 +42,14 @@ uint64_t plan_seeker_work(const struct plan_seeker *seeker)
     return work;
 }
 
+bool plan_seeker_has_prices(const struct plan_seeker *seeker)
+{
+    for (uint32_t r = 0; r < seeker->problem->row_count; r++)
+        if (seeker->prices[r] != 0)
+            return true;
+    return false;
+}
+
 static enum err init_services(struct plan_seeker *seeker, const struct plan_tree *trees,
                               struct arena *arena)
 {
@@ -291,7 +299,7 @@ static void branch(struct plan_seeker *seeker, bool (*is_over)(void *), void *co
 static void search_pushed(struct plan_seeker *seeker, uint32_t service)
 {
     struct plan_own *own = &seeker->owns[service];
-    if (!seeker->pools[service] || !seeker->has_pushed)
+    if (!seeker->pools[service] || !seeker->has_pushed || !plan_seeker_has_prices(seeker))
         return;
     uint64_t work = own->place.work;
     plan_own_push(own, seeker->pushed, &seeker->place,
@@ -359,14 +367,6 @@ static const double *prices_of_sweep(struct plan_seeker *seeker)
     return is_last(seeker) ? NULL : seeker->share;
 }
 
-static bool has_prices(const struct plan_seeker *seeker)
-{
-    for (uint32_t r = 0; r < seeker->problem->row_count; r++)
-        if (seeker->prices[r] != 0)
-            return true;
-    return false;
-}
-
 static void end_sweep(struct plan_seeker *seeker)
 {
     plan_seek_exchange(seeker);
@@ -374,7 +374,7 @@ static void end_sweep(struct plan_seeker *seeker)
     bool is_stuck = seeker->change == seeker->begun;
     if (!is_last(seeker)) {
         seeker->sweep++;
-    } else if (is_stuck && has_prices(seeker)) {
+    } else if (is_stuck && plan_seeker_has_prices(seeker)) {
         plan_seeker_take_best(seeker, NULL);
         seeker->rise++;
         seeker->sweep = 0;

@@ -30,7 +30,7 @@ struct plan_seeker {
     const double *prices; /* of the rows */
     double *share;        /* of the prices, that counts in this sweep */
     double *pushed;       /* prices at which the pools' plans go together, for more of them */
-    bool has_pushed, has_prices;
+    bool has_pushed;
     uint32_t *order;    /* of services, in construction */
     uint32_t *best;     /* counts of the best plan */
     double best_usd_h;  /* INFINITY: none yet */
@@ -53,6 +53,9 @@ MUST_USE enum err plan_seeker_init(struct plan_seeker *seeker, const struct plan
                                    const double *prices, struct arena *arena);
 void plan_seeker_end(struct plan_seeker *seeker);
 uint64_t plan_seeker_work(const struct plan_seeker *seeker);
+
+/* Do services share anything that has a price? */
+bool plan_seeker_has_prices(const struct plan_seeker *seeker);
 
 /* The place holds the best plan again, at <prices> (NULL: the list's). */
 void plan_seeker_take_best(struct plan_seeker *seeker, const double *prices);

@@ -17,8 +17,9 @@ enum {
     GROWN_AT_ONCE = 4, /* trees */
     STALE_MAX = 40,
     MIX_ROUNDS = 2,
-    FIRST_PART = 8, /* plans get one of so many parts of the work until the roots, */
-    PLAN_PART = 2,  /* and of that which trees take */
+    FIRST_PART = 8,  /* plans get one of so many parts of the work until the roots, */
+    PLAN_PART = 2,   /* and of that which trees take, */
+    ALONE_PART = 16, /* and where nothing has a price */
     JOINT_COLUMNS_MAX = 512
 };
 
@@ -295,7 +296,8 @@ static uint32_t grow_some(struct search *search)
     uint64_t work = work_of(search), planned = plan_seeker_work(&search->seeker);
     run_turns(search);
     planned = plan_seeker_work(&search->seeker) - planned;
-    search->plan_credit += (int64_t)((work_of(search) - work - planned) / PLAN_PART);
+    uint64_t part = plan_seeker_has_prices(&search->seeker) ? PLAN_PART : ALONE_PART;
+    search->plan_credit += (int64_t)((work_of(search) - work - planned) / part);
     search->plan_credit -= (int64_t)planned;
     for (uint32_t i = 0; i < count; i++)
         harvest(search, grown[i]);
