@@ -57,7 +57,7 @@ struct branching {
     const struct plan_lp_api *api;
     const struct plan_lp_matrix *matrix;
     struct plan_lp *lp;
-    uint32_t column_count, solved;
+    uint32_t solved;
     double best_usd_h;
     uint64_t work;
     bool is_better;
@@ -422,7 +422,7 @@ static void limit(struct branching *own, uint32_t column, double upper)
 static uint32_t most_mixed(const struct branching *own, const double *x)
 {
     uint32_t best = NEVER;
-    for (uint32_t c = 0; c < own->column_count; c++)
+    for (uint32_t c = 0; c < own->matrix->column_count; c++)
         if (x[c] > WHOLE && x[c] < 1 - WHOLE && (best == NEVER || x[c] > x[best]))
             best = c;
     return best;
@@ -431,7 +431,7 @@ static uint32_t most_mixed(const struct branching *own, const double *x)
 static void keep(struct branching *own, const struct plan_lp_solution *solution)
 {
     struct plan_exchange *exchange = own->exchange;
-    for (uint32_t c = 0; c < own->column_count; c++)
+    for (uint32_t c = 0; c < own->matrix->column_count; c++)
         if (solution->x[c] > 0.5)
             exchange->best[exchange->ids[c] / (CURRENT + 1)] = exchange->ids[c] % (CURRENT + 1);
     own->best_usd_h = solution->objective;
@@ -443,7 +443,7 @@ static void leave_others(struct branching *own, uint32_t column, uint32_t depth,
 {
     struct plan_exchange *exchange = own->exchange;
     uint32_t service = exchange->ids[column] / (CURRENT + 1);
-    for (uint32_t c = 0; c < own->column_count; c++) {
+    for (uint32_t c = 0; c < own->matrix->column_count; c++) {
         if (exchange->ids[c] / (CURRENT + 1) != service || c == column ||
             exchange->closers[c] != (is_left ? NEVER : depth))
             continue;
@@ -492,13 +492,12 @@ bool plan_exchange_branch(struct plan_exchange *exchange, const struct plan_lp_a
                             .api = api,
                             .matrix = &matrix,
                             .lp = api->create(&matrix),
-                            .column_count = matrix.column_count,
                             .best_usd_h = before,
                             .is_over = is_over,
                             .context = context};
     if (!own.lp)
         return false;
-    for (uint32_t c = 0; c < own.column_count; c++)
+    for (uint32_t c = 0; c < matrix.column_count; c++)
         exchange->closers[c] = NEVER;
     branch(&own, 0);
     api->destroy(own.lp);

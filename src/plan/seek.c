@@ -8,12 +8,12 @@
 enum {
     ATTEMPTS = 8,
     TREE_ATTEMPTS = 18,
-    LEAVES_A_TURN = 32,
-    TURNS_TO_PLACE = 12, /* of a tree, for a first plan */
+    TURNS_TO_PLACE = 12,  /* of a tree, for a first plan, */
+    LEAVES_TO_PLACE = 32, /* in each */
     POLISH_LEAVES = 10,
     FIRST_TRIES = 64, /* before its tree grows */
     TRIES = 8,
-    VAIN_MAX = 8,    /* branchings in a row */
+    VAIN_MAX = 8,    /* branchings one after the other: the wait grows no more */
     SWEEPS = 5,      /* of the first fall of prices, */
     SWEEPS_MORE = 2, /* and of each that comes, */
     SWEEPS_MAX = 9,
@@ -156,10 +156,9 @@ static bool construct(struct plan_seeker *seeker, const double *values, double t
     return false;
 }
 
-/* What the relaxation takes of the common rows for <service>, times <share>, kept free for it;
+/* What the relaxation takes of the common rows for <service>, times <part>, kept free for it;
  * below zero: given back. */
-static void reserve(struct plan_seeker *seeker, uint32_t service, const double *values,
-                    double share)
+static void reserve(struct plan_seeker *seeker, uint32_t service, const double *values, double part)
 {
     const struct plan_problem *problem = seeker->problem;
     const struct plan_service *own = &problem->services[service];
@@ -169,13 +168,13 @@ static void reserve(struct plan_seeker *seeker, uint32_t service, const double *
             if (term->column >= own->column_first &&
                 term->column < own->column_first + own->column_count &&
                 !seeker->place.is_own_row[r])
-                seeker->place.activities[r] += share * term->factor * values[term->column];
+                seeker->place.activities[r] += part * term->factor * values[term->column];
         }
 }
 
-/* Service after service by branch and bound, <share> of what the relaxation gives the others kept
+/* Service after service by branch and bound, <part> of what the relaxation gives the others kept
  * for them (whole numbers need more room than it says); the harder way, where rules are tight. */
-static bool construct_by_trees(struct plan_seeker *seeker, const double *values, double share,
+static bool construct_by_trees(struct plan_seeker *seeker, const double *values, double part,
                                bool (*is_over)(void *), void *context)
 {
     const struct plan_problem *problem = seeker->problem;
@@ -184,21 +183,21 @@ static bool construct_by_trees(struct plan_seeker *seeker, const double *values,
     for (uint32_t c = 0; c < problem->column_count; c++)
         plan_place_set(place, c, problem->columns[c].count_min);
     for (uint32_t s = 0; s < problem->service_count; s++)
-        reserve(seeker, s, values, share);
+        reserve(seeker, s, values, part);
     for (; placed < problem->service_count && !is_over(context); placed++) {
         uint32_t s = seeker->order[placed];
-        reserve(seeker, s, values, -share);
+        reserve(seeker, s, values, -part);
         given++;
         place->services[s].is_unplaced = true;
         plan_tree_restart(&seeker->exacts[s], place);
         plan_tree_price(&seeker->exacts[s], seeker->prices);
         for (uint32_t turn = 0; turn < TURNS_TO_PLACE && place->services[s].is_unplaced; turn++)
-            plan_tree_grow(&seeker->exacts[s], place, LEAVES_A_TURN, is_over, context);
+            plan_tree_grow(&seeker->exacts[s], place, LEAVES_TO_PLACE, is_over, context);
         if (place->services[s].is_unplaced)
             break;
     }
     for (uint32_t i = given; i < problem->service_count; i++)
-        reserve(seeker, seeker->order[i], values, -share);
+        reserve(seeker, seeker->order[i], values, -part);
     for (uint32_t s = 0; s < problem->service_count; s++)
         place->services[s].is_unplaced = false;
     if (placed == problem->service_count)
@@ -244,11 +243,12 @@ void plan_seek_first(struct plan_seeker *seeker, const uint32_t *warm, const dou
 
 void plan_seek_gather(struct plan_seeker *seeker, uint32_t service, struct plan_tree *tree)
 {
-    if (!seeker->pools[service] || seeker->gathered[service] == tree->own->pool.joined)
+    const struct plan_pool *pool = seeker->pools[service];
+    if (!pool || seeker->gathered[service] == pool->joined + tree->own->pool.joined)
         return;
     plan_own_gather(&seeker->owns[service], &tree->own->pool);
-    plan_own_gather(tree->own, seeker->pools[service]);
-    seeker->gathered[service] = tree->own->pool.joined;
+    plan_own_gather(tree->own, pool);
+    seeker->gathered[service] = pool->joined + tree->own->pool.joined;
 }
 
 void plan_seek_push(const struct plan_seeker *seeker, uint32_t service, struct plan_tree *tree)
@@ -322,17 +322,23 @@ void plan_seek_root(struct plan_seeker *seeker, uint32_t service, struct plan_tr
 
 /* Sweeps ------------------------------------------------------------------------------------ */
 
-/* The best plan of one service at <prices> (NULL: the list's), on what the others leave of the
- * common rows. */
-static void polish(struct plan_seeker *seeker, uint32_t service, const double *prices,
-                   struct plan_enumerator *enumerator, bool (*is_over)(void *), void *context)
+/* NULL: the list's. */
+static const double *prices_of_sweep(const struct plan_seeker *seeker)
+{
+    return is_last(seeker) ? NULL : seeker->share;
+}
+
+/* The best plan of one service at the sweep's prices, on what the others leave of the common
+ * rows. */
+static void polish(struct plan_seeker *seeker, uint32_t service, struct plan_enumerator *enumerator,
+                   bool (*is_over)(void *), void *context)
 {
     struct plan_tree *tree = &seeker->exacts[service];
     const struct plan_place_service *state = &seeker->place.services[service];
     struct plan_own *own = seeker->pools[service] ? &seeker->owns[service] : NULL;
     double before = state->cost_usd_h + state->egress_usd_h;
     plan_tree_restart(tree, &seeker->place);
-    plan_tree_price(tree, prices);
+    plan_tree_price(tree, prices_of_sweep(seeker));
     if (!plan_tree_respond(tree, own, enumerator, &seeker->place, is_over, context))
         plan_tree_grow(tree, &seeker->place, POLISH_LEAVES, is_over, context);
     if (state->cost_usd_h + state->egress_usd_h < before)
@@ -345,7 +351,7 @@ static void improve(struct plan_seeker *seeker, uint32_t service,
 {
     struct plan_place *place = &seeker->place;
     if (seeker->polished[service] != seeker->change) {
-        polish(seeker, service, NULL, enumerator, is_over, context);
+        polish(seeker, service, enumerator, is_over, context);
         seeker->polished[service] = seeker->change;
     } else {
         plan_place_search(place, service, TRIES);
@@ -358,13 +364,14 @@ static void improve(struct plan_seeker *seeker, uint32_t service,
         seeker->change++;
 }
 
-/* NULL: the list's. */
-static const double *prices_of_sweep(struct plan_seeker *seeker)
+static void begin_sweep(struct plan_seeker *seeker)
 {
-    double part = 1 - seeker->sweep / (sweeps_of(seeker) - 1.0);
+    double part = tops[seeker->rise % COUNT_OF(tops)];
+    part *= 1 - seeker->sweep / (sweeps_of(seeker) - 1.0);
     for (uint32_t r = 0; r < seeker->problem->row_count; r++)
-        seeker->share[r] = part * tops[seeker->rise % COUNT_OF(tops)] * seeker->prices[r];
-    return is_last(seeker) ? NULL : seeker->share;
+        seeker->share[r] = part * seeker->prices[r];
+    plan_place_price(&seeker->place, prices_of_sweep(seeker));
+    seeker->begun = seeker->change;
 }
 
 static void end_sweep(struct plan_seeker *seeker)
@@ -388,16 +395,14 @@ void plan_seek(struct plan_seeker *seeker, uint64_t work, struct plan_enumerator
     const uint64_t end = plan_seeker_work(seeker) + work;
     bool is_first = true;
     for (; (is_first || plan_seeker_work(seeker) < end) && !is_over(context); is_first = false) {
-        const double *prices = prices_of_sweep(seeker);
-        if (seeker->turn == 0) {
-            seeker->begun = seeker->change;
-            plan_place_price(&seeker->place, prices);
-        }
-        if (is_last(seeker))
+        if (seeker->turn == 0)
+            begin_sweep(seeker);
+        if (is_last(seeker)) {
             improve(seeker, seeker->turn, enumerator, is_over, context);
-        else
-            polish(seeker, seeker->turn, prices, enumerator, is_over, context);
-        take_into_pool(seeker, seeker->turn);
+        } else {
+            polish(seeker, seeker->turn, enumerator, is_over, context);
+            take_into_pool(seeker, seeker->turn);
+        }
         plan_seeker_keep_best(seeker);
         if (++seeker->turn == seeker->problem->service_count)
             end_sweep(seeker);

@@ -25,10 +25,10 @@ struct plan_seeker {
     struct plan_tree *exacts;       /* of each service, on what the others leave */
     struct plan_own *owns;          /* of each service; with no pool where it cannot have one */
     const struct plan_pool **pools; /* of each service; NULL: it has none */
-    uint32_t *gathered;             /* plans that joined the pool of its other tree */
+    uint32_t *gathered;             /* plans that had joined its pools, when they met last */
     struct plan_exchange *exchange;
     const double *prices; /* of the rows */
-    double *share;        /* of the prices, that counts in this sweep */
+    double *share;        /* of the prices: what counts in this sweep */
     double *pushed;       /* prices at which the pools' plans go together, for more of them */
     bool has_pushed;
     uint32_t *order;    /* of services, in construction */
@@ -43,7 +43,7 @@ struct plan_seeker {
     uint32_t news;      /* changes and joined plans, when services exchanged theirs last */
     uint32_t branched;  /* the same, when it was branched on them last */
     uint64_t branch_at; /* work of the seeker, before the next */
-    uint32_t vain;      /* in a row */
+    uint32_t vain;      /* branchings without gain, since the last that had one */
 };
 
 /* <trees>: of each service, at prices; they outlive the seeker. <prices>: of each row, 0 where it
