@@ -285,10 +285,8 @@ static void take(const struct plan_enumerator *e, uint32_t depth, const struct l
     for (uint32_t t = 0; t < e->groups->weighed_count; t++) {
         const struct plan_table *table = &e->tables[t];
         to->value += point->weights[t];
-        if (!plan_table_has(table, g))
-            continue;
-        to->speeds[t] += point->speed;
-        to->fastest[t] = most_of(to->fastest[t], plan_table_fastest(table, g, point->fastest));
+        to->speeds[t] += point->speeds[t];
+        to->fastest[t] = most_of(to->fastest[t], plan_table_fastest(table, g, point));
     }
     to->bound = bound_by_prices(e, depth + 1, to);
     if (to->bound < e->target)

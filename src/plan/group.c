@@ -247,8 +247,10 @@ static void add(struct plan_point *to, const struct plan_point *more)
     to->cost_usd_h += more->cost_usd_h;
     for (uint32_t k = 0; k < PLAN_RESTS; k++)
         to->rests[k] += more->rests[k];
-    for (uint32_t t = 0; t < PLAN_TABLES_MAX; t++)
+    for (uint32_t t = 0; t < PLAN_TABLES_MAX; t++) {
         to->weights[t] += more->weights[t];
+        to->speeds[t] += more->speeds[t];
+    }
 }
 
 /* The cheapest first, of those the roomiest, of those the most even. */
@@ -436,10 +438,12 @@ static int64_t speed_for(int64_t asked, uint32_t share_ppm)
     return speed;
 }
 
-/* The node is open, has room for no more than <asked>, and answers what it earns most with. */
-static void open_node(struct plan_groups *groups, uint32_t node, int64_t asked,
+/* The node is open, has room for no more than is asked near it, and answers what it earns most
+ * with. */
+static void open_node(struct plan_groups *groups, const struct plan_group *group, uint32_t node,
                       struct plan_point *way)
 {
+    const int64_t asked = group->asked;
     const struct plan_relax *relax = groups->relax;
     const struct plan_service *service = &relax->problem->services[0];
     const struct plan_makings *makings = groups->makings;
@@ -457,8 +461,10 @@ static void open_node(struct plan_groups *groups, uint32_t node, int64_t asked,
         if (makings->rests[k][load] < 0)
             way->rests[k] += makings->rests[k][load] * share * way->speed;
     }
-    for (uint32_t t = 0; t < groups->weighed_count; t++)
+    for (uint32_t t = 0; t < groups->weighed_count; t++) {
         way->weights[t] += makings->weights[t][open];
+        way->speeds[t] = way->speed < group->useful[t] ? way->speed : group->useful[t];
+    }
 }
 
 static bool has_less_rest(const void *points, uint32_t left, uint32_t right)
@@ -505,9 +511,10 @@ static void take_way(struct plan_makings *makings, uint32_t node, const struct p
 
 /* The ways to run a node that no other one beats, the least rest first; none has more than <spares>
  * above the least. */
-static bool list_ways(struct plan_groups *groups, uint32_t node, int64_t asked,
+static bool list_ways(struct plan_groups *groups, const struct plan_group *group, uint32_t node,
                       const double *spares)
 {
+    const int64_t asked = group->asked;
     const struct plan_problem *problem = groups->relax->problem;
     const struct plan_node *own = &problem->nodes[node];
     struct plan_makings *makings = groups->makings;
@@ -528,7 +535,7 @@ static bool list_ways(struct plan_groups *groups, uint32_t node, int64_t asked,
         return false;
     for (uint32_t i = 0; i < makings->before_count; i++) {
         if (makings->before[i].speed > 0)
-            open_node(groups, node, asked, &makings->before[i]);
+            open_node(groups, group, node, &makings->before[i]);
         makings->order[i] = i;
     }
     sort_indices(makings->order, makings->scratch, makings->before_count, has_less_rest,
@@ -565,6 +572,23 @@ static void list_groups(struct plan_groups *groups)
         if (g < PLAN_GROUPS_MAX)
             groups->groups[g].nodes[groups->groups[g].node_count++] = v;
     }
+}
+
+/* For each table's set, what its demands near the group may ask of one node. */
+static void find_useful(struct plan_groups *groups)
+{
+    const struct plan_graph *graph = &groups->relax->graphs[0];
+    const double share = 1e-6 * groups->relax->problem->services[0].share_ppm;
+    for (uint32_t g = 0; g < groups->group_count; g++)
+        for (uint32_t t = 0; t < groups->weighed_count; t++) {
+            struct plan_group *group = &groups->groups[g];
+            int64_t rate = 0;
+            for (uint32_t d = 0; d < graph->demand_count; d++)
+                if (plan_demand_set_has(&group->demands, d) &&
+                    plan_demand_set_has(&groups->weighed[t].demands, d))
+                    rate += graph->rates[d];
+            group->useful[t] = REQUESTS(rate) / share;
+        }
 }
 
 static bool costs_less(const void *points, uint32_t left, uint32_t right)
@@ -642,7 +666,7 @@ static bool list_all_ways(struct plan_groups *groups, double target)
     }
     for (uint32_t g = 0; g < groups->group_count; g++)
         for (uint32_t i = 0; i < groups->groups[g].node_count; i++)
-            if (!list_ways(groups, groups->groups[g].nodes[i], groups->groups[g].asked, spares))
+            if (!list_ways(groups, &groups->groups[g], groups->groups[g].nodes[i], spares))
                 return false;
     return true;
 }
@@ -680,6 +704,7 @@ bool plan_groups_make(struct plan_groups *groups, const struct plan_relax *relax
     list_groups(groups);
     if (groups->group_count > PLAN_GROUPS_MAX || earns(relax))
         return false;
+    find_useful(groups);
     return list_all_ways(groups, target) && list_all_points(groups, target);
 }
 

@@ -20,11 +20,12 @@
 
 #include "plan/relax.h"
 
-enum { PLAN_GROUPS_MAX = 64, PLAN_TABLES_MAX = 2, PLAN_RESTS = 2, PLAN_POINTS_MAX = 16384 };
+enum { PLAN_GROUPS_MAX = 64, PLAN_TABLES_MAX = 4, PLAN_RESTS = 2, PLAN_POINTS_MAX = 16384 };
 
 struct plan_point {
     int64_t room, room_lost, greatest; /* exact: what its nodes can answer, with something lost */
     double speed, fastest;             /* requests per second, at full load; no more than asked */
+    double speeds[PLAN_TABLES_MAX];    /* each node's no more than the table's set asks near it */
     double cost_usd_h;
     double rests[PLAN_RESTS];        /* of the cost, at prices of the relaxation, and of the root */
     double weights[PLAN_TABLES_MAX]; /* parts of it that rows of each table's set stand for */
@@ -35,6 +36,7 @@ struct plan_group {
     struct plan_demand_set demands; /* that its nodes may answer */
     double egress_usd;              /* of a request */
     int64_t asked;                  /* by all its demands, micro-requests per second */
+    double useful[PLAN_TABLES_MAX]; /* speed of one node for each table's set; 0: none of it */
     uint32_t nodes[PLAN_NODES_MAX], node_count;
     uint32_t point_first, point_count; /* the cheapest first */
 };

@@ -63,15 +63,6 @@ static void begin(struct plan_table *table)
         rate += plan_demand_set_has(demands, d) ? REQUESTS(graph->rates[d]) : 0;
     table->asked = rate / share * LESS;
     table->asked_lost = rate / share_lost * LESS;
-    table->in = 0;
-    for (uint32_t g = 0; g < groups->group_count; g++) {
-        table->useful[g] = 0;
-        for (uint32_t d = 0; d < graph->demand_count; d++)
-            if (plan_demand_set_has(demands, d) &&
-                plan_demand_set_has(&groups->groups[g].demands, d))
-                table->useful[g] += REQUESTS(graph->rates[d]) / share;
-        table->in |= (uint64_t)(table->useful[g] > 0) << g;
-    }
     table->margin = margin_of(table);
 }
 
@@ -126,14 +117,13 @@ static void weigh_points(struct plan_table *table, uint32_t group, double high, 
                          uint32_t units)
 {
     const struct plan_group *own = &table->groups->groups[group];
-    bool counts = plan_table_has(table, group);
     for (uint32_t u = 0; u <= units; u++)
         table->weights[u] = INFINITY;
     for (uint32_t i = own->point_first; i < own->point_first + own->point_count; i++) {
         const struct plan_point *point = &table->groups->points[i];
-        if (counts && plan_table_fastest(table, group, point->fastest) > high)
+        if (plan_table_fastest(table, group, point) > high)
             continue;
-        float *least = &table->weights[counts ? units_of(point->speed, per_speed, units) : 0];
+        float *least = &table->weights[units_of(point->speeds[table->own], per_speed, units)];
         float weight = weight_of(table, point);
         *least = weight < *least ? weight : *least;
     }
@@ -190,9 +180,9 @@ static uint32_t list_levels(struct plan_table *table)
     double *levels = table->levels;
     for (uint32_t g = 0; g < table->groups->group_count; g++) {
         const struct plan_group *group = &table->groups->groups[g];
-        for (uint32_t i = 0; plan_table_has(table, g) && i < group->point_count; i++)
+        for (uint32_t i = 0; group->useful[table->own] > 0 && i < group->point_count; i++)
             levels[all++] =
-                plan_table_fastest(table, g, table->groups->points[group->point_first + i].fastest);
+                plan_table_fastest(table, g, &table->groups->points[group->point_first + i]);
     }
     sort_levels(levels, all);
     for (uint32_t i = 0; i < all; i++)

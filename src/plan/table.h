@@ -18,12 +18,10 @@ enum { PLAN_UNITS = 1024, PLAN_RANGES_MAX = 16 };
 
 struct plan_table {
     const struct plan_groups *groups;
-    const uint32_t *order;          /* of groups, by depth */
-    uint32_t own;                   /* which of the weighed sets */
-    uint64_t in;                    /* bit g: the group's nodes may answer some of the set */
-    double asked, asked_lost;       /* speeds together, and without the fastest node's */
-    double useful[PLAN_GROUPS_MAX]; /* no node of a group can do more for the set */
-    double margin;                  /* what sums in single precision may be above the true ones */
+    const uint32_t *order;    /* of groups, by depth */
+    uint32_t own;             /* which of the weighed sets */
+    double asked, asked_lost; /* speeds together, and without the fastest node's */
+    double margin;            /* what sums in single precision may be above the true ones */
     uint32_t range_count;
     double lows[PLAN_RANGES_MAX], highs[PLAN_RANGES_MAX]; /* of M */
     double per_speed[PLAN_RANGES_MAX];                    /* units */
@@ -42,15 +40,12 @@ bool plan_table_init(struct plan_table *table, struct arena *arena);
 void plan_table_fill(struct plan_table *table, const struct plan_groups *groups,
                      const uint32_t *order, uint32_t own, uint64_t work_max);
 
-static inline bool plan_table_has(const struct plan_table *table, uint32_t group)
-{
-    return table->in >> group & 1;
-}
-
+/* Of a point of the group, for the set; 0: the group answers none of it. */
 static inline double plan_table_fastest(const struct plan_table *table, uint32_t group,
-                                        double fastest)
+                                        const struct plan_point *point)
 {
-    return fastest < table->useful[group] ? fastest : table->useful[group];
+    const double useful = table->groups->groups[group].useful[table->own];
+    return point->fastest < useful ? point->fastest : useful;
 }
 
 /* What is asked of the set's nodes together when the fastest one is at least so fast. */
