@@ -113,21 +113,28 @@ bool plan_groups_fit(const struct plan_problem *problem)
 
 /* Prices ------------------------------------------------------------------------------------ */
 
-static bool is_plain(const struct plan_relax *relax, uint32_t row) /* of n and y alone */
+/* What of a row's price may be split off for its set's table. Rows of n and y alone: all. Others
+ * ask for load, which a point has as much of as its nodes can do (group.h): what is left must pay
+ * for the traffic of what they do not. */
+static double price_of(const struct plan_relax *relax, uint32_t row)
 {
-    for (int32_t i = relax->rows.starts[row]; i < relax->rows.starts[row + 1]; i++)
-        if ((uint32_t)relax->rows.columns[i] >= relax->first_load)
-            return false;
-    return true;
+    double dearest = 0;
+    for (int32_t i = relax->rows.starts[row]; i < relax->rows.starts[row + 1]; i++) {
+        const uint32_t c = (uint32_t)relax->rows.columns[i];
+        if (c >= relax->first_load && relax->cost[c] > dearest)
+            dearest = relax->cost[c];
+    }
+    double price = relax->solution.duals[row] - dearest;
+    return price > 0 ? price : 0;
 }
 
-/* What the set's plain rows add to the optimum. */
+/* What the set's rows add to the optimum by such prices. */
 static double worth_of(const struct plan_relax *relax, uint64_t key)
 {
     double worth = 0;
     for (uint32_t r = relax->first_cut; r < relax->sent; r++)
-        if (relax->keys[r] == key && relax->solution.duals[r] > 0 && is_plain(relax, r))
-            worth += relax->solution.duals[r] * relax->rows.lower[r];
+        if (relax->keys[r] == key)
+            worth += price_of(relax, r) * relax->rows.lower[r];
     return worth;
 }
 
@@ -162,7 +169,7 @@ static uint32_t table_of(const struct plan_groups *groups, uint32_t row)
     uint32_t t = 0;
     while (t < groups->weighed_count && groups->weighed[t].key != groups->relax->keys[row])
         t++;
-    return t < groups->weighed_count && is_plain(groups->relax, row) ? t : groups->weighed_count;
+    return t;
 }
 
 /* Rows of single nodes and limits are left out: points keep them by themselves. */
@@ -183,13 +190,15 @@ static void weigh(struct plan_groups *groups)
         if (price == 0 || __builtin_fabs(side) >= PLAN_LP_INFINITY)
             continue;
         uint32_t t = table_of(groups, r);
-        bool is_weighed = t < groups->weighed_count;
-        *(is_weighed ? &groups->weighed[t].value : &groups->base) += price * side;
+        double own = t < groups->weighed_count ? price_of(relax, r) : 0;
+        groups->base += (price - own) * side;
         sum += __builtin_fabs(price * side);
+        if (own > 0)
+            groups->weighed[t].value += own * side;
         for (int32_t i = rows->starts[r]; i < rows->starts[r + 1]; i++) {
             rest[rows->columns[i]] -= price * rows->values[i];
-            if (is_weighed)
-                makings->weights[t][rows->columns[i]] += price * rows->values[i];
+            if (own > 0)
+                makings->weights[t][rows->columns[i]] += own * rows->values[i];
         }
     }
     groups->base -= LOSS * sum;
@@ -463,6 +472,7 @@ static void open_node(struct plan_groups *groups, const struct plan_group *group
     }
     for (uint32_t t = 0; t < groups->weighed_count; t++) {
         way->weights[t] += makings->weights[t][open];
+        way->weights[t] += makings->weights[t][load] * share * way->speed;
         way->speeds[t] = way->speed < group->useful[t] ? way->speed : group->useful[t];
     }
 }

@@ -12,7 +12,9 @@
  *
  * Prices of rows that hold for every plan below <target> (relax.h) split a point's cost: what rows
  * of the sets that were chosen for tables say, and the *rest*, of which no plan below <target> has
- * more than <target> exceeds the bound by (reduced-cost fixing): such points are left out. So are
+ * more than <target> exceeds the bound by (reduced-cost fixing): such points are left out. A row that
+ * asks for load asks for nodes that can bear it: its price counts as one of theirs, but for as much
+ * as the dearest traffic among them costs, which stays with the load. Left out are also
  * those whose rest is too much at the prices of an earlier solution, the root: rows that came since
  * may have taken in reduced costs that say much of single nodes. */
 #ifndef PLAN_GROUP_H
