@@ -16,7 +16,7 @@
 #include "plan/draw_change.h"
 #include "plan/mps.h"
 
-enum { ARENA_BYTES = 1 << 30, REPLANS_MAX = 10000 };
+enum { ARENA_BYTES = 3 << 29, REPLANS_MAX = 10000 };
 
 static double seconds_of(clockid_t clock)
 {

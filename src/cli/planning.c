@@ -16,7 +16,7 @@
 #include "plan/wish_read_io.h"
 
 /* Pages that are not touched cost nothing. */
-enum { KEPT_BYTES = CATALOG_ARENA_SIZE + (512 << 20), SCRATCH_BYTES = 1 << 30, WHY_BYTES = 1024 };
+enum { KEPT_BYTES = CATALOG_ARENA_SIZE + (512 << 20), SCRATCH_BYTES = 3 << 29, WHY_BYTES = 1024 };
 
 #define PROGRESS_PAUSE_US 100000
 

@@ -12,17 +12,18 @@
  *
  * Prices of rows that hold for every plan below <target> (relax.h) split a point's cost: what rows
  * of the sets that were chosen for tables say, and the *rest*, of which no plan below <target> has
- * more than <target> exceeds the bound by (reduced-cost fixing): such points are left out. A row that
- * asks for load asks for nodes that can bear it: its price counts as one of theirs, but for as much
- * as the dearest traffic among them costs, which stays with the load. Left out are also
- * those whose rest is too much at the prices of an earlier solution, the root: rows that came since
- * may have taken in reduced costs that say much of single nodes. */
+ * more than <target> exceeds the bound by (reduced-cost fixing): such points are left out. Left out
+ * are also those whose rest is too much at the prices of an earlier solution, the root: rows that
+ * came since may have taken in reduced costs that say much of single nodes.
+ *
+ * A row that asks for load asks for nodes that can bear it: its price counts as one of theirs, but
+ * for as much as the dearest traffic among them costs, which stays with the load. */
 #ifndef PLAN_GROUP_H
 #define PLAN_GROUP_H
 
 #include "plan/relax.h"
 
-enum { PLAN_GROUPS_MAX = 64, PLAN_TABLES_MAX = 4, PLAN_RESTS = 2, PLAN_POINTS_MAX = 16384 };
+enum { PLAN_GROUPS_MAX = 64, PLAN_TABLES_MAX = 8, PLAN_RESTS = 2, PLAN_POINTS_MAX = 16384 };
 
 struct plan_point {
     int64_t room, room_lost, greatest; /* exact: what its nodes can answer, with something lost */

@@ -17,6 +17,7 @@ enum {
     GROWN_AT_ONCE = 4, /* trees */
     STALE_MAX = 40,
     MIX_ROUNDS = 2,
+    ROOT_PARTS = 2,
     FIRST_PART = 8,  /* plans get one of so many parts of the work until the roots, */
     PLAN_PART = 2,   /* and of that which trees take, */
     ALONE_PART = 16, /* and where nothing has a price */
@@ -59,6 +60,7 @@ struct search {
     struct plan_enumerator *enumerators[PLAN_HANDS_MAX];
     struct turn *turns; /* of each service, and the plan's */
     uint32_t turn_count;
+    uint32_t part;       /* of the services: its roots come next */
     int64_t plan_credit; /* of work; below zero: the plan waits for the trees */
     double *prices;      /* of the rows */
     double priced_usd_h; /* sum of prices x sides */
@@ -217,6 +219,20 @@ static void lift_task(struct search *search, struct turn *turn, uint32_t hand)
         plan_tree_grow(turn->tree, NULL, 1, turn_is_over, turn);
 }
 
+static uint32_t first_of_part(const struct search *search, uint32_t part)
+{
+    return search->problem->service_count * part / ROOT_PARTS;
+}
+
+static void root_task(struct search *search, struct turn *turn, uint32_t hand)
+{
+    (void)hand;
+    for (uint32_t s = first_of_part(search, search->part);
+         s < first_of_part(search, search->part + 1) && !turn_is_over(turn); s++)
+        if (search->trees[s].relax.solution.status == PLAN_LP_OPTIMAL)
+            plan_seek_root(&search->seeker, s, &search->trees[s]);
+}
+
 static void push_task(struct search *search, struct turn *turn, uint32_t hand)
 {
     (void)search;
@@ -245,21 +261,25 @@ static void harvest_all(struct search *search)
     add_up_bound(search);
 }
 
-/* The roots of all trees, and a plan that they have in sight. */
+/* The roots of all trees, and a plan that they have in sight: one part of the services after the
+ * other, while the trees of the part before are lifted. Then the first sweeps, beside the last. */
 static void find_roots(struct search *search)
 {
     add_all_turns(search, cut_task);
     run_turns(search);
     add_up_bound(search);
-    for (uint32_t s = 0; s < search->problem->service_count && !is_over(search); s++)
-        if (!search->turns[s].err)
-            plan_seek_root(&search->seeker, s, &search->trees[s]);
-    if (!is_over(search))
-        plan_seek_exchange(&search->seeker);
-    search->plan_credit = (int64_t)(work_of(search) / FIRST_PART);
-    add_turn(search, NULL, plan_task);
-    add_all_turns(search, lift_task);
-    run_turns(search);
+    for (search->part = 0; search->part <= ROOT_PARTS; search->part++) {
+        bool is_last = search->part == ROOT_PARTS;
+        if (is_last && !is_over(search))
+            plan_seek_exchange(&search->seeker);
+        search->plan_credit = (int64_t)(work_of(search) / FIRST_PART);
+        add_turn(search, NULL, is_last ? plan_task : root_task);
+        uint32_t lifted = search->part > 0 ? first_of_part(search, search->part - 1) : 0;
+        uint32_t rooted = search->part > 0 ? first_of_part(search, search->part) : 0;
+        for (uint32_t s = lifted; s < rooted; s++)
+            add_turn(search, &search->trees[s], lift_task);
+        run_turns(search);
+    }
     harvest_all(search);
 }
 

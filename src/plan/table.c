@@ -18,17 +18,6 @@ enum {
 #define COARSE         256        /* units are enough to choose ranges */
 #define STRIDE         (2 * PLAN_UNITS + 1)
 
-/* A loop that is a tenth of the planner's time, also for processors that do more at once; the sums
- * are the same, bit for bit. Programmes under ThreadSanitizer cannot start with it. */
-#if defined(__x86_64__) && defined(__has_attribute) && !defined(__SANITIZE_THREAD__)
-#if __has_attribute(target_clones)
-#define WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-#endif
-#ifndef WIDE
-#define WIDE
-#endif
-
 bool plan_table_init(struct plan_table *table, struct arena *arena)
 {
     *table = (struct plan_table){
@@ -98,8 +87,8 @@ static void extend(float *sums, uint32_t units)
 
 /* <to>: by each number of units up to <units>, also with a point that does <own> of them and weighs
  * <weight> on top of <from>, which goes on below zero as it is there. */
-WIDE static void take_point(const float *restrict from, float *restrict to, uint32_t units,
-                            uint32_t own, float weight)
+static void take_point(const float *restrict from, float *restrict to, uint32_t units, uint32_t own,
+                       float weight)
 {
     from -= own;
     to[0] = from[0] + weight < to[0] ? from[0] + weight : to[0];
