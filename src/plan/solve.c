@@ -31,7 +31,7 @@ enum {
 #define PRICES_WITHIN 3e-3
 /* Rounding goes on as long as it raises the whole's bound by this share. */
 #define ROUNDING_GAIN 5e-5
-#define EFFORT        8e9 /* simplex iterations times rows squared: some 80 ms */
+#define EFFORT        1.3e10 /* simplex iterations times rows squared: some 130 ms */
 #define THOROUGH_GAIN 1e-6
 
 struct search;
