@@ -38,10 +38,9 @@
     X(Clp_dualRowSolution)
 
 enum {
-    CLP_SCALING_GEOMETRIC = 2, /* a fifth fewer iterations than without, as measured */
-    CLP_PERTURBATION_AUTO =
-        50,              /* costs, while it solves: a third of the time of large programmes, */
-    PERTURBED_MIN = 2000 /* columns; trees of one service find worse plans with it */
+    CLP_SCALING_GEOMETRIC = 2,  /* a fifth fewer iterations than without, as measured */
+    CLP_PERTURBATION_AUTO = 50, /* of costs: takes a third of a large solution's time away */
+    PERTURBED_MIN = 2000        /* columns; trees of one service find worse plans with it */
 };
 
 static struct {

@@ -142,6 +142,14 @@ static void test_full_pool(void **state)
         assert_true(bed.own.pool.worths[p] <= worst);
 }
 
+/* <other>: of the same service. */
+static void begin_two(struct bed *bed, struct plan_own *other, struct arena *arena)
+{
+    arena_init(arena, memory, sizeof memory);
+    begin(bed, arena);
+    CHECK(plan_own_init(other, &bed->part, bed->list, 2, arena));
+}
+
 /* Plans of another pool of the service join, each once. */
 static void test_gathers(void **state)
 {
@@ -149,9 +157,7 @@ static void test_gathers(void **state)
     struct arena arena;
     struct bed bed;
     struct plan_own other;
-    arena_init(&arena, memory, sizeof memory);
-    begin(&bed, &arena);
-    CHECK(plan_own_init(&other, &bed.part, bed.list, 2, &arena));
+    begin_two(&bed, &other, &arena);
     for (uint32_t i = 0; i < 3; i++) {
         plan_place_set(&bed.place, 0, 4 + i);
         plan_own_take(&bed.own, &bed.place, 0);
@@ -179,9 +185,7 @@ static void test_knows_what_another_learnt(void **state)
     struct arena arena;
     struct bed bed;
     struct plan_own other;
-    arena_init(&arena, memory, sizeof memory);
-    begin(&bed, &arena);
-    CHECK(plan_own_init(&other, &bed.part, bed.list, 2, &arena));
+    begin_two(&bed, &other, &arena);
     plan_place_set(&bed.own.place, 0, 2);
     assert_false(plan_place_holds(&bed.own.place, 0)); /* learns that two are too few of four */
     const struct plan_place_service *known = &other.place.services[0];

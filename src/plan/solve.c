@@ -60,7 +60,7 @@ struct search {
     struct plan_enumerator *enumerators[PLAN_HANDS_MAX];
     struct turn *turns; /* of each service, and the plan's */
     uint32_t turn_count;
-    uint32_t part;       /* of the services: its roots come next */
+    uint32_t part;       /* of the services, whose roots the plan takes */
     int64_t plan_credit; /* of work; below zero: the plan waits for the trees */
     double *prices;      /* of the rows */
     double priced_usd_h; /* sum of prices x sides */
@@ -224,6 +224,12 @@ static uint32_t first_of_part(const struct search *search, uint32_t part)
     return search->problem->service_count * part / ROOT_PARTS;
 }
 
+static void add_lifts(struct search *search, uint32_t part)
+{
+    for (uint32_t s = first_of_part(search, part); s < first_of_part(search, part + 1); s++)
+        add_turn(search, &search->trees[s], lift_task);
+}
+
 static void root_task(struct search *search, struct turn *turn, uint32_t hand)
 {
     (void)hand;
@@ -268,18 +274,18 @@ static void find_roots(struct search *search)
     add_all_turns(search, cut_task);
     run_turns(search);
     add_up_bound(search);
-    for (search->part = 0; search->part <= ROOT_PARTS; search->part++) {
-        bool is_last = search->part == ROOT_PARTS;
-        if (is_last && !is_over(search))
-            plan_seek_exchange(&search->seeker);
-        search->plan_credit = (int64_t)(work_of(search) / FIRST_PART);
-        add_turn(search, NULL, is_last ? plan_task : root_task);
-        uint32_t lifted = search->part > 0 ? first_of_part(search, search->part - 1) : 0;
-        uint32_t rooted = search->part > 0 ? first_of_part(search, search->part) : 0;
-        for (uint32_t s = lifted; s < rooted; s++)
-            add_turn(search, &search->trees[s], lift_task);
+    for (search->part = 0; search->part < ROOT_PARTS; search->part++) {
+        add_turn(search, NULL, root_task);
+        if (search->part > 0)
+            add_lifts(search, search->part - 1);
         run_turns(search);
     }
+    if (!is_over(search))
+        plan_seek_exchange(&search->seeker);
+    search->plan_credit = (int64_t)(work_of(search) / FIRST_PART);
+    add_turn(search, NULL, plan_task);
+    add_lifts(search, ROOT_PARTS - 1);
+    run_turns(search);
     harvest_all(search);
 }
 
