@@ -46,6 +46,7 @@ struct label {
     double linear[PLAN_RESTS]; /* bounds by prices alone */
     double speeds[PLAN_TABLES_MAX], fastest[PLAN_TABLES_MAX]; /* near the tables' sets */
     uint32_t ranges[PLAN_TABLES_MAX]; /* bit r: the fastest node may be in it, below the target */
+    double asked[PLAN_TABLES_MAX];    /* what the groups that come weigh at least, by each table */
 };
 
 /* Those of a depth, and of each one its room for the sets that are open there. */
@@ -86,6 +87,8 @@ struct plan_enumerator {
     uint32_t open_counts[PLAN_GROUPS_MAX + 1];
     struct open touched[PLAN_GROUPS_MAX][SETS_MAX]; /* sets that the group at a depth is in */
     uint32_t touched_counts[PLAN_GROUPS_MAX];
+    uint32_t weighed[PLAN_GROUPS_MAX][PLAN_TABLES_MAX]; /* tables that it is in */
+    uint32_t weighed_counts[PLAN_GROUPS_MAX];
     struct room most[PLAN_GROUPS_MAX + 1][SETS_MAX]; /* that the groups from a depth on can do */
     double rests[PLAN_GROUPS_MAX + 1][PLAN_RESTS];   /* and their least rests, and cost */
     double costs[PLAN_GROUPS_MAX + 1];
@@ -226,48 +229,70 @@ static void add_point(struct room *room, const struct plan_point *point)
 
 /* By prices, and the cost itself. */
 static double bound_by_prices(const struct plan_enumerator *e, uint32_t depth,
-                              const struct label *label)
+                              const struct label *from, const struct plan_point *point)
 {
-    double bound = label->cost_usd_h + e->costs[depth];
+    double bound = from->cost_usd_h + point->cost_usd_h + e->costs[depth + 1];
     for (uint32_t k = 0; k < PLAN_RESTS; k++)
-        bound = most_of(bound, label->linear[k] + e->rests[depth][k]);
+        bound = most_of(bound, from->linear[k] + point->rests[k] + e->rests[depth + 1][k]);
     return bound;
 }
 
-/* The least weight behind <depth>, of all ranges that are left. */
-static double ask_table(const struct plan_enumerator *e, uint32_t t, uint32_t depth,
-                        const struct label *label)
+/* Behind the group at a depth, of each table that it is in. */
+static void begin_queries(const struct plan_enumerator *e, uint32_t depth, const struct label *from,
+                          struct plan_query *queries)
 {
-    double least = INFINITY;
-    for (uint32_t left = label->ranges[t]; left; left &= left - 1) {
-        uint32_t r = (uint32_t)__builtin_ctz(left);
-        least = least_of(
-            least, plan_table_ask(&e->tables[t], depth, r, label->speeds[t], label->fastest[t]));
+    for (uint32_t i = 0; i < e->weighed_counts[depth]; i++) {
+        const uint32_t t = e->weighed[depth][i];
+        plan_table_begin_query(&e->tables[t], depth + 1, from->ranges[t], from->speeds[t],
+                               from->fastest[t], &queries[i]);
     }
-    return least;
 }
 
+/* <value>: what tables say before the point; those that the group is in may say more with it. No
+ * further than to the target. */
 static double bound_by_tables(const struct plan_enumerator *e, uint32_t depth,
-                              const struct label *label)
+                              const struct label *from, double value,
+                              const struct plan_point *point, struct plan_query *queries)
 {
-    double bound = label->value;
-    for (uint32_t t = 0; t < e->groups->weighed_count; t++)
-        bound += ask_table(e, t, depth, label);
-    return bound;
+    for (uint32_t i = 0; i < e->weighed_counts[depth] && value < e->target; i++) {
+        const struct plan_table *table = queries[i].table;
+        const uint32_t t = table->own;
+        double own = plan_table_weight(table, point);
+        double fastest = plan_table_fastest(table, e->order[depth], point);
+        value += own - from->asked[t] +
+                 plan_table_query(&queries[i], point->speeds[t], fastest, from->asked[t] - own);
+    }
+    return value;
 }
 
-/* Of each table, ranges where no plan is below the target are left from then on. */
-static void leave_ranges(const struct plan_enumerator *e, uint32_t depth, struct label *label)
+/* What tables say behind the label. */
+static double value_with_tables(const struct plan_enumerator *e, const struct label *label)
 {
-    double leasts[PLAN_TABLES_MAX], sum = label->value;
+    double value = label->value;
     for (uint32_t t = 0; t < e->groups->weighed_count; t++)
-        sum += leasts[t] = ask_table(e, t, depth, label);
+        value += label->asked[t];
+    return value;
+}
+
+/* What the groups behind <depth> weigh; ranges where no plan is below the target are left from then
+ * on. */
+static void ask_tables(const struct plan_enumerator *e, uint32_t depth, struct label *label)
+{
+    double own[PLAN_TABLES_MAX][PLAN_RANGES_MAX];
+    for (uint32_t t = 0; t < e->groups->weighed_count; t++) {
+        label->asked[t] = INFINITY;
+        for (uint32_t left = label->ranges[t]; left; left &= left - 1) {
+            uint32_t r = (uint32_t)__builtin_ctz(left);
+            own[t][r] =
+                plan_table_ask(&e->tables[t], depth, r, label->speeds[t], label->fastest[t]);
+            label->asked[t] = least_of(label->asked[t], own[t][r]);
+        }
+    }
+    const double sum = value_with_tables(e, label);
     for (uint32_t t = 0; t < e->groups->weighed_count; t++)
         for (uint32_t left = label->ranges[t]; left; left &= left - 1) {
             uint32_t r = (uint32_t)__builtin_ctz(left);
-            double own =
-                plan_table_ask(&e->tables[t], depth, r, label->speeds[t], label->fastest[t]);
-            if (sum - leasts[t] + own >= e->target)
+            if (sum - label->asked[t] + own[t][r] >= e->target)
                 label->ranges[t] &= ~(UINT32_C(1) << r);
         }
 }
@@ -283,16 +308,11 @@ static void take(const struct plan_enumerator *e, uint32_t depth, const struct l
     for (uint32_t k = 0; k < PLAN_RESTS; k++)
         to->linear[k] += point->rests[k];
     for (uint32_t t = 0; t < e->groups->weighed_count; t++) {
-        const struct plan_table *table = &e->tables[t];
         to->value += point->weights[t];
         to->speeds[t] += point->speeds[t];
-        to->fastest[t] = most_of(to->fastest[t], plan_table_fastest(table, g, point));
+        to->fastest[t] = most_of(to->fastest[t], plan_table_fastest(&e->tables[t], g, point));
     }
-    to->bound = bound_by_prices(e, depth + 1, to);
-    if (to->bound < e->target)
-        to->bound = most_of(to->bound, bound_by_tables(e, depth + 1, to));
 }
-
 /* Can the known sets still be answered behind <depth>? <rooms>: before the point. */
 static bool holds(const struct plan_enumerator *e, uint32_t depth, const struct room *rooms,
                   const struct plan_point *point)
@@ -355,16 +375,23 @@ static void list_candidates(struct plan_enumerator *e, uint32_t depth, uint32_t 
     const struct plan_group *group = group_at(e, depth);
     const struct label *from = &layer_at(e, depth)->labels[parent];
     const struct room *rooms = rooms_of(e, depth, parent);
-    struct label to;
+    const double value = value_with_tables(e, from);
+    struct plan_query queries[PLAN_TABLES_MAX];
+    if (value >= e->target)
+        return;
+    begin_queries(e, depth, from, queries);
     for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
         const struct plan_point *point = &e->groups->points[i];
         if (from->cost_usd_h + point->cost_usd_h + e->costs[depth + 1] >= e->target)
             break;
         e->work += WORK_OF_NODE;
-        take(e, depth, from, point, &to);
-        if (to.bound >= e->target || !holds(e, depth, rooms, point))
+        double bound = bound_by_prices(e, depth, from, point);
+        if (bound >= e->target)
             continue;
-        e->candidates[e->candidate_count++] = (struct candidate){to.bound, parent, i};
+        bound = most_of(bound, bound_by_tables(e, depth, from, value, point, queries));
+        if (bound >= e->target || !holds(e, depth, rooms, point))
+            continue;
+        e->candidates[e->candidate_count++] = (struct candidate){bound, parent, i};
         if (e->candidate_count == CANDIDATES_MAX)
             drop_half(e);
     }
@@ -468,10 +495,11 @@ static void fill_layer(struct plan_enumerator *e, uint32_t depth)
         struct room *rooms = rooms_of(e, depth + 1, to->count);
         e->work += WORK_OF_LABEL;
         take(e, depth, &layer_at(e, depth)->labels[own->parent], point, label);
+        label->bound = own->bound;
         fill_rooms(e, depth + 1, rooms_of(e, depth, own->parent), point, rooms);
         if (is_beaten(e, depth + 1, label, rooms))
             continue;
-        leave_ranges(e, depth + 1, label);
+        ask_tables(e, depth + 1, label);
         e->steps[(size_t)depth * LABELS_MAX + to->count++] = (struct step){
             (uint16_t)own->parent, (uint16_t)(own->point - group_at(e, depth)->point_first)};
     }
@@ -597,12 +625,30 @@ static void sum_up(struct plan_enumerator *e)
     }
 }
 
+/* Tables in which a point of the group at the depth weighs anything, or answers something. */
+static void list_tables(struct plan_enumerator *e, uint32_t depth)
+{
+    const struct plan_group *group = group_at(e, depth);
+    e->weighed_counts[depth] = 0;
+    for (uint32_t t = 0; t < e->groups->weighed_count; t++) {
+        bool is_in = false;
+        for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
+            const struct plan_point *point = &e->groups->points[i];
+            is_in = is_in || point->speeds[t] > 0 || plan_table_weight(&e->tables[t], point) != 0;
+        }
+        if (is_in)
+            e->weighed[depth][e->weighed_counts[depth]++] = t;
+    }
+}
+
 static void fill_tables(struct plan_enumerator *e, uint64_t work_max)
 {
     for (uint32_t t = 0; t < e->groups->weighed_count; t++) {
         plan_table_fill(&e->tables[t], e->groups, e->order, t, work_max / TABLES_PART);
         e->work += e->tables[t].work;
     }
+    for (uint32_t j = 0; j < e->depths; j++)
+        list_tables(e, j);
 }
 
 /* Layer by layer. A bound on every plan; -INFINITY: there was no time. */
@@ -612,10 +658,12 @@ static double search(struct plan_enumerator *e)
     struct label *first = &layer_at(e, 0)->labels[0];
     sum_up(e);
     e->beaten = 0;
-    *first = (struct label){.value = groups->base, .cost_usd_h = e->egress_usd_h};
+    *first =
+        (struct label){.bound = -INFINITY, .value = groups->base, .cost_usd_h = e->egress_usd_h};
     memcpy(first->linear, groups->bounds_usd_h, sizeof groups->bounds_usd_h);
     for (uint32_t t = 0; t < groups->weighed_count; t++)
         first->ranges[t] = (UINT32_C(1) << e->tables[t].range_count) - 1;
+    ask_tables(e, 0, first);
     layer_at(e, 0)->count = 1;
     for (uint32_t j = 0; j < e->depths; j++) {
         e->candidate_count = 0;

@@ -391,26 +391,52 @@ static void begin_list(struct plan_makings *makings)
     makings->before_count = 1;
 }
 
-/* How many replicas of a column may be of use where <most> is asked for. */
-static uint32_t count_useful(const struct plan_groups *groups, uint32_t column, int64_t most)
+/* How many replicas of a column may be of use. */
+struct window {
+    uint32_t least, most;
+};
+
+/* What the least of the points so far leaves of rest <k>. */
+static double left_of(const struct plan_makings *makings, uint32_t k, double rest_max)
 {
-    int64_t speed = groups->relax->problem->columns[column].speed;
-    double enough = (double)((most + speed - 1) / speed), limit = groups->makings->limits[column];
-    return (uint32_t)(limit < enough ? limit : enough);
+    double least = INFINITY;
+    for (uint32_t i = 0; i < makings->before_count; i++)
+        least = makings->before[i].rests[k] < least ? makings->before[i].rests[k] : least;
+    return (rest_max - least) + 1e-9 * __builtin_fabs(rest_max);
 }
 
-/* 0, 1, 2 ... replicas of a column become items, the least rest first; their room is at full load.
- */
-static bool list_replicas(struct plan_groups *groups, uint32_t column, int64_t most)
+/* Where <most> is asked for, and with no more of a rest than <rests_max>. */
+static struct window find_window(const struct plan_groups *groups, uint32_t column, int64_t most,
+                                 const double *rests_max)
+{
+    const struct plan_makings *makings = groups->makings;
+    int64_t speed = groups->relax->problem->columns[column].speed;
+    double low = 0, high = (double)((most + speed - 1) / speed), limit = makings->limits[column];
+    high = limit < high ? limit : high;
+    for (uint32_t k = 0; k < PLAN_RESTS; k++) {
+        double rest = makings->rests[k][column], left = left_of(makings, k, rests_max[k]);
+        if (rest > 0 && high * rest > left)
+            high = floor(left / rest);
+        if (rest < 0 && low * rest > left)
+            low = ceil(left / rest);
+    }
+    if (!(low <= high)) /* none: combine() sees to it */
+        low = high = 0;
+    return (struct window){(uint32_t)low, (uint32_t)high};
+}
+
+/* So many replicas of a column become items, the least rest first; their room is at full load. */
+static bool list_replicas(struct plan_groups *groups, uint32_t column, int64_t most,
+                          const double *rests_max)
 {
     const struct plan_relax *relax = groups->relax;
     struct plan_makings *makings = groups->makings;
-    uint32_t useful = count_useful(groups, column, most);
+    const struct window useful = find_window(groups, column, most, rests_max);
     bool is_earning = makings->rests[0][column] < 0;
-    if (useful >= REPLICAS_MAX)
+    if (useful.most - useful.least >= REPLICAS_MAX)
         return false;
-    for (uint32_t i = 0; i <= useful; i++) {
-        uint32_t count = is_earning ? useful - i : i;
+    for (uint32_t i = 0; i <= useful.most - useful.least; i++) {
+        uint32_t count = is_earning ? useful.most - i : useful.least + i;
         uint32_t made = count ? link_up(makings, PLAN_NONE, column, count) : PLAN_NONE;
         if (count && made == PLAN_NONE)
             return false;
@@ -427,7 +453,7 @@ static bool list_replicas(struct plan_groups *groups, uint32_t column, int64_t m
             item->weights[t] = count * makings->weights[t][column];
     }
     makings->items = makings->replicas;
-    makings->item_count = useful + 1;
+    makings->item_count = useful.most - useful.least + 1;
     return true;
 }
 
@@ -538,7 +564,8 @@ static bool list_ways(struct plan_groups *groups, const struct plan_group *group
             left[k] = rests_max[k] - rest_behind(groups, k, node, asked, i + 1);
             left[k] = left[k] > 0 ? left[k] : 0; /* to be closed is possible, too */
         }
-        if (!list_replicas(groups, own->column_first + i, most) || !combine(groups, most, 0, left))
+        if (!list_replicas(groups, own->column_first + i, most, left) ||
+            !combine(groups, most, 0, left))
             return false;
     }
     if (makings->way_count + makings->before_count > WAYS_MAX)

@@ -28,13 +28,6 @@ bool plan_table_init(struct plan_table *table, struct arena *arena)
     return !arena->is_overflown;
 }
 
-/* The first table counts the rest, too. */
-static float weight_of(const struct plan_table *table, const struct plan_point *point)
-{
-    double rest = table->own == 0 ? point->rests[0] : 0;
-    return (float)(point->weights[table->own] + rest);
-}
-
 /* A sum has a term of each group, and terms and result are rounded, too. */
 static double margin_of(const struct plan_table *table)
 {
@@ -43,7 +36,7 @@ static double margin_of(const struct plan_table *table)
         const struct plan_group *group = &table->groups->groups[g];
         double most = 0;
         for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
-            double weight = __builtin_fabs(weight_of(table, &table->groups->points[i]));
+            double weight = __builtin_fabs(plan_table_weight(table, &table->groups->points[i]));
             most = weight > most ? weight : most;
         }
         sum += most;
@@ -100,7 +93,7 @@ static void take_point(const float *restrict from, float *restrict to, uint32_t 
 }
 
 /* Rounded up; no more than <most>. */
-static uint32_t units_of(double speed, double per_speed, uint32_t most)
+static inline uint32_t units_of(double speed, double per_speed, uint32_t most)
 {
     double units = speed * per_speed * LESS;
     if (!(units > 0))
@@ -124,7 +117,7 @@ static void weigh_points(struct plan_table *table, uint32_t group, double high, 
         if (plan_table_fastest(table, group, point) > high)
             continue;
         float *least = &table->weights[units_of(point->speeds[table->own], per_speed, units)];
-        float weight = weight_of(table, point);
+        float weight = (float)plan_table_weight(table, point);
         *least = weight < *least ? weight : *least;
     }
     table->work += own->point_count / 4 + units / WORK_OF_UNITS;
@@ -253,13 +246,57 @@ void plan_table_fill(struct plan_table *table, const struct plan_groups *groups,
     }
 }
 
+static struct plan_ask ask_of(const struct plan_table *table, uint32_t depth, uint32_t range,
+                              double speed, double fastest)
+{
+    const size_t at = ((size_t)depth * PLAN_RANGES_MAX + range) * (PLAN_UNITS + 1);
+    double low = table->lows[range] > fastest ? table->lows[range] : fastest;
+    return (struct plan_ask){.least = table->least + at,
+                             .low = low,
+                             .high = table->highs[range],
+                             .per_speed = table->per_speed[range],
+                             .speed = speed,
+                             .needed = plan_table_asked(table, low) - speed};
+}
+
+static inline double least_of(const struct plan_table *table, const struct plan_ask *ask,
+                              double speed, double fastest)
+{
+    if (fastest > ask->high || ask->low > ask->high)
+        return INFINITY;
+    double needed =
+        fastest > ask->low ? plan_table_asked(table, fastest) - ask->speed : ask->needed;
+    return ask->least[units_of(needed - speed, ask->per_speed, PLAN_UNITS)];
+}
+
 double plan_table_ask(const struct plan_table *table, uint32_t depth, uint32_t range, double speed,
                       double fastest)
 {
-    if (table->highs[range] < fastest)
-        return INFINITY;
-    double low = table->lows[range] > fastest ? table->lows[range] : fastest;
-    uint32_t units =
-        units_of(plan_table_asked(table, low) - speed, table->per_speed[range], PLAN_UNITS);
-    return table->least[((size_t)depth * PLAN_RANGES_MAX + range) * (PLAN_UNITS + 1) + units];
+    const struct plan_ask ask = ask_of(table, depth, range, speed, fastest);
+    return least_of(table, &ask, 0, 0);
+}
+
+void plan_table_begin_query(const struct plan_table *table, uint32_t depth, uint32_t ranges,
+                            double speed, double fastest, struct plan_query *ret_query)
+{
+    ret_query->table = table;
+    ret_query->count = 0;
+    for (; ranges; ranges &= ranges - 1)
+        ret_query->asks[ret_query->count++] =
+            ask_of(table, depth, (uint32_t)__builtin_ctz(ranges), speed, fastest);
+}
+
+double plan_table_query(struct plan_query *query, double speed, double fastest, double enough)
+{
+    double least = INFINITY;
+    for (uint32_t i = 0; i < query->count && least > enough; i++) {
+        double own = least_of(query->table, &query->asks[i], speed, fastest);
+        if (own >= least)
+            continue;
+        const struct plan_ask ask = query->asks[i];
+        least = own;
+        query->asks[i] = query->asks[0];
+        query->asks[0] = ask;
+    }
+    return least;
 }

@@ -48,6 +48,14 @@ static inline double plan_table_fastest(const struct plan_table *table, uint32_t
     return point->fastest < useful ? point->fastest : useful;
 }
 
+/* The first table counts the rest, too. */
+static inline double plan_table_weight(const struct plan_table *table,
+                                       const struct plan_point *point)
+{
+    double rest = table->own == 0 ? point->rests[0] : 0;
+    return point->weights[table->own] + rest;
+}
+
 /* What is asked of the set's nodes together when the fastest one is at least so fast. */
 static inline double plan_table_asked(const struct plan_table *table, double fastest)
 {
@@ -59,5 +67,29 @@ static inline double plan_table_asked(const struct plan_table *table, double fas
  * <speed>, the fastest of them <fastest>; INFINITY: that one is faster. */
 double plan_table_ask(const struct plan_table *table, uint32_t depth, uint32_t range, double speed,
                       double fastest);
+
+/* The same of one range, for whatever may be put on top of <speed> and <fastest>. */
+struct plan_ask {
+    const float *least; /* by units */
+    double low, high;   /* of M */
+    double per_speed;   /* units */
+    double speed;       /* that is there */
+    double needed;      /* on top of it, where M is <low> */
+};
+
+/* Of some ranges. */
+struct plan_query {
+    const struct plan_table *table;
+    uint32_t count;
+    struct plan_ask asks[PLAN_RANGES_MAX]; /* the one that said least is the first */
+};
+
+/* <ranges>: bit r. */
+void plan_table_begin_query(const struct plan_table *table, uint32_t depth, uint32_t ranges,
+                            double speed, double fastest, struct plan_query *ret_query);
+
+/* The least weight of all ranges with nodes of <speed> on top, the fastest of them <fastest>; what
+ * is no more than <enough> may do. */
+double plan_table_query(struct plan_query *query, double speed, double fastest, double enough);
 
 #endif
