@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/sort.h"
 #include "plan/parts.h"
 #include "plan/seek.h"
 
@@ -14,10 +15,12 @@ enum {
     ROUNDING_ROUNDS = 8,
     THOROUGH_ROUNDS = 24,
     LEAVES_A_TURN = 32,
-    GROWN_AT_ONCE = 4, /* trees */
+    GROWN_AT_ONCE = 4, /* trees; */
+    GROWN_MAX = 12,    /* more, where one of them takes long */
     STALE_MAX = 40,
     MIX_ROUNDS = 2,
     ROOT_PARTS = 2,
+    LIFT_PART = 8,   /* a lift takes one of so many parts of the work until then */
     FIRST_PART = 8,  /* plans get one of so many parts of the work until the roots, */
     PLAN_PART = 2,   /* and of that which trees take, */
     ALONE_PART = 16, /* and where nothing has a price */
@@ -42,6 +45,7 @@ struct turn {
     void (*task)(struct search *search, struct turn *turn, uint32_t hand);
     struct plan_tree *tree; /* NULL: the plan's */
     uint64_t others;        /* work of all but this one, when the turn began */
+    uint64_t expected;      /* work of this one, about: the longest begin */
     enum err err;
 };
 
@@ -58,7 +62,9 @@ struct search {
     bool rounds_cuts; /* do services look for rounding cuts for prices? */
     struct plan_knapsack *knapsacks[PLAN_HANDS_MAX]; /* scratch of each hand */
     struct plan_enumerator *enumerators[PLAN_HANDS_MAX];
-    struct turn *turns; /* of each service, and the plan's */
+    struct turn *turns;        /* of each service, and the plan's */
+    uint32_t *order, *scratch; /* of turns */
+    bool *has_turn;            /* of each service */
     uint32_t turn_count;
     uint32_t part;       /* of the services, whose roots the plan takes */
     int64_t plan_credit; /* of work; below zero: the plan waits for the trees */
@@ -104,13 +110,17 @@ static bool turn_is_over(void *context)
            (limits->is_over && limits->is_over(limits->context));
 }
 
-/* <tree>: NULL: the plan's turn. */
-static void add_turn(struct search *search, struct plan_tree *tree,
-                     void (*task)(struct search *search, struct turn *turn, uint32_t hand))
+/* <tree>: NULL: the plan's turn, which is one of the longest. Others take as long as they did. */
+static struct turn *add_turn(struct search *search, struct plan_tree *tree,
+                             void (*task)(struct search *search, struct turn *turn, uint32_t hand))
 {
     struct turn *turn = &search->turns[search->turn_count++];
     *turn = (struct turn){.search = search, .task = task, .tree = tree};
     turn->others = work_of(search) - work_of_turn(turn);
+    turn->expected = tree ? tree->relax.work : UINT64_MAX;
+    if (tree)
+        search->has_turn[tree - search->trees] = true;
+    return turn;
 }
 
 static void add_all_turns(struct search *search,
@@ -123,17 +133,29 @@ static void add_all_turns(struct search *search,
 static void take_turn(void *context, uint32_t i, uint32_t hand)
 {
     struct search *search = context;
-    search->turns[i].task(search, &search->turns[i], hand);
+    struct turn *turn = &search->turns[search->order[i]];
+    turn->task(search, turn, hand);
 }
 
+static bool takes_longer(const void *turns, uint32_t left, uint32_t right)
+{
+    const struct turn *all = turns;
+    return all[left].expected > all[right].expected;
+}
+
+/* None sees what another one does now, so that the order is of no matter but for the time. */
 static void run_turns(struct search *search)
 {
     const struct plan_crew *crew = search->limits->crew;
+    for (uint32_t i = 0; i < search->turn_count; i++)
+        search->order[i] = i;
+    sort_indices(search->order, search->scratch, search->turn_count, takes_longer, search->turns);
     if (crew)
         crew->run(crew->context, search->turn_count, take_turn, search);
     for (uint32_t i = 0; !crew && i < search->turn_count; i++)
         take_turn(search, i, 0);
     search->turn_count = 0;
+    memset(search->has_turn, 0, search->problem->service_count * sizeof *search->has_turn);
 }
 
 static bool is_good_enough(const struct search *search)
@@ -179,17 +201,14 @@ static void add_up_bound(struct search *search)
         search->bound_usd_h = bound;
 }
 
-/* The tree with the most to gain for the leaves it has already cost, but for <taken>. */
-static uint32_t next_tree(const struct search *search, const uint32_t *taken, uint32_t taken_count)
+/* The tree with the most to gain for the leaves it has already cost, of those without a turn. */
+static uint32_t next_tree(const struct search *search)
 {
     uint32_t best = PLAN_NONE;
     double best_score = 0;
     for (uint32_t s = 0; s < search->problem->service_count; s++) {
         const struct plan_tree *tree = &search->trees[s];
-        bool is_taken = tree->is_done;
-        for (uint32_t i = 0; i < taken_count; i++)
-            is_taken = is_taken || taken[i] == s;
-        if (is_taken)
+        if (tree->is_done || search->has_turn[s])
             continue;
         double gap = tree->best_usd_h - tree->bound_usd_h;
         double score = gap / (tree->solved + 30.0);
@@ -199,6 +218,11 @@ static uint32_t next_tree(const struct search *search, const uint32_t *taken, ui
         }
     }
     return best;
+}
+
+static uint64_t longer_of(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
 }
 
 static void cut_task(struct search *search, struct turn *turn, uint32_t hand)
@@ -224,10 +248,41 @@ static uint32_t first_of_part(const struct search *search, uint32_t part)
     return search->problem->service_count * part / ROOT_PARTS;
 }
 
-static void add_lifts(struct search *search, uint32_t part)
+static void add_cuts(struct search *search, uint32_t part)
 {
     for (uint32_t s = first_of_part(search, part); s < first_of_part(search, part + 1); s++)
-        add_turn(search, &search->trees[s], lift_task);
+        add_turn(search, &search->trees[s], cut_task);
+}
+
+/* What took long will take long again: that is a part of what is expected. */
+static void add_lifts(struct search *search, uint32_t part)
+{
+    for (uint32_t s = first_of_part(search, part); s < first_of_part(search, part + 1); s++) {
+        struct turn *turn = add_turn(search, &search->trees[s], lift_task);
+        turn->expected = plan_tree_expect(turn->tree, 1) + turn->tree->relax.work / LIFT_PART;
+    }
+}
+
+/* Trees grow: <least> of them, and up to <most> as long as another turn would be waited for. */
+static void add_growths(struct search *search, uint32_t least, uint32_t most)
+{
+    uint64_t longest = 0, sum = 0;
+    for (uint32_t i = 0; i < search->turn_count; i++) {
+        longest = longer_of(longest, search->turns[i].expected);
+        sum += search->turns[i].expected;
+    }
+    for (uint32_t i = 0; i < least || (i < most && sum - longest < longest); i++) {
+        uint32_t s = next_tree(search);
+        if (s == PLAN_NONE)
+            return;
+        struct plan_tree *tree = &search->trees[s];
+        plan_tree_meet(tree, &search->seeker.place);
+        plan_seek_push(&search->seeker, s, tree);
+        struct turn *turn = add_turn(search, tree, grow_task);
+        turn->expected = plan_tree_expect(tree, LEAVES_A_TURN);
+        longest = longer_of(longest, turn->expected);
+        sum += turn->expected;
+    }
 }
 
 static void root_task(struct search *search, struct turn *turn, uint32_t hand)
@@ -267,24 +322,35 @@ static void harvest_all(struct search *search)
     add_up_bound(search);
 }
 
+/* The plan takes the work that it has credit for, in up to twice the time of trees. */
+static void add_plan(struct search *search)
+{
+    struct turn *turn = add_turn(search, NULL, plan_task);
+    turn->expected = search->plan_credit > 0 ? 2 * (uint64_t)search->plan_credit : 0;
+}
+
 /* The roots of all trees, and a plan that they have in sight: one part of the services after the
- * other, while the trees of the part before are lifted. Then the first sweeps, beside the last. */
+ * other; while the plan takes one, trees of the next are cut, and those of the one before lifted.
+ * Then the first sweeps, beside the last. */
 static void find_roots(struct search *search)
 {
-    add_all_turns(search, cut_task);
-    run_turns(search);
-    add_up_bound(search);
-    for (search->part = 0; search->part < ROOT_PARTS; search->part++) {
-        add_turn(search, NULL, root_task);
-        if (search->part > 0)
-            add_lifts(search, search->part - 1);
+    for (uint32_t part = 0; part <= ROOT_PARTS; part++) {
+        search->part = part - 1;
+        if (part > 0)
+            add_turn(search, NULL, root_task);
+        if (part < ROOT_PARTS)
+            add_cuts(search, part);
+        if (part > 1)
+            add_lifts(search, part - 2);
         run_turns(search);
     }
+    add_up_bound(search);
     if (!is_over(search))
         plan_seek_exchange(&search->seeker);
     search->plan_credit = (int64_t)(work_of(search) / FIRST_PART);
-    add_turn(search, NULL, plan_task);
+    add_plan(search);
     add_lifts(search, ROOT_PARTS - 1);
+    add_growths(search, 0, search->problem->service_count);
     run_turns(search);
     harvest_all(search);
 }
@@ -305,31 +371,25 @@ static void mix(struct search *search)
 /* Some trees grow while the plan is looked for. How many did. */
 static uint32_t grow_some(struct search *search)
 {
-    uint32_t grown[GROWN_AT_ONCE], count = 0;
-    for (uint32_t s; count < GROWN_AT_ONCE; grown[count++] = s) {
-        s = next_tree(search, grown, count);
-        if (s == PLAN_NONE)
-            break;
-    }
-    if (search->plan_credit >= 0 || count == 0)
-        add_turn(search, NULL, plan_task);
-    for (uint32_t i = 0; i < count; i++) {
-        struct plan_tree *tree = &search->trees[grown[i]];
-        plan_tree_meet(tree, &search->seeker.place);
-        plan_seek_push(&search->seeker, grown[i], tree);
-        add_turn(search, tree, grow_task);
-    }
+    if (search->plan_credit >= 0 || next_tree(search) == PLAN_NONE)
+        add_plan(search);
+    add_growths(search, GROWN_AT_ONCE, GROWN_MAX);
+    uint32_t count = search->turn_count, grown = 0;
     uint64_t work = work_of(search), planned = plan_seeker_work(&search->seeker);
     run_turns(search);
     planned = plan_seeker_work(&search->seeker) - planned;
     uint64_t part = plan_seeker_has_prices(&search->seeker) ? PLAN_PART : ALONE_PART;
     search->plan_credit += (int64_t)((work_of(search) - work - planned) / part);
     search->plan_credit -= (int64_t)planned;
-    for (uint32_t i = 0; i < count; i++)
-        harvest(search, grown[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct plan_tree *tree = search->turns[i].tree;
+        if (tree)
+            harvest(search, (uint32_t)(tree - search->trees));
+        grown += tree != NULL;
+    }
     plan_seeker_keep_best(&search->seeker);
     add_up_bound(search);
-    return count;
+    return grown;
 }
 
 static void improve(struct search *search)
@@ -383,6 +443,9 @@ static enum err begin(struct search *search, const struct plan_lp_api *lp, struc
     const struct plan_problem *problem = search->problem;
     search->trees = ARENA_ARRAY(arena, struct plan_tree, problem->service_count);
     search->turns = ARENA_ARRAY(arena, struct turn, problem->service_count + 1);
+    search->order = ARENA_ARRAY(arena, uint32_t, problem->service_count + 1);
+    search->scratch = ARENA_ARRAY(arena, uint32_t, problem->service_count + 1);
+    search->has_turn = ARENA_ARRAY(arena, bool, problem->service_count);
     if (arena->is_overflown)
         return ERR_MEMORY;
     uint32_t node_max = 0, column_max = 0;

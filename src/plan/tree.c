@@ -650,6 +650,11 @@ static bool may_enumerate(const struct plan_tree *tree)
            tree->relax.work >= tree->resume_at;
 }
 
+uint64_t plan_tree_expect(const struct plan_tree *tree, uint32_t count)
+{
+    return may_enumerate(tree) ? tree->allowance : (uint64_t)count * WORK_OF_LEAF;
+}
+
 /* Of large services there are too many points, and their relaxation says nearly all. */
 static bool is_small(const struct plan_relax *relax)
 {

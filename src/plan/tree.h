@@ -99,6 +99,9 @@ void plan_tree_lift(struct plan_tree *tree, bool (*is_over)(void *), void *conte
 bool plan_tree_enumerate(struct plan_tree *tree, struct plan_enumerator *enumerator,
                          bool (*is_over)(void *), void *context);
 
+/* What enumerating, or else growing by <count> leaves, will take of work, about. */
+uint64_t plan_tree_expect(const struct plan_tree *tree, uint32_t count);
+
 /* A tree with <is_whole>, begun again: the best plan on what the others leave, by enumeration;
  * <own>: of the same service's other tree. Improves the plan in <place>. false: it does not fit. */
 bool plan_tree_respond(struct plan_tree *tree, struct plan_own *own,
