@@ -35,6 +35,7 @@ struct plan_cutter {
     bool *is_turned;
     double *plain, *best_values, *values;
     uint32_t count, terms_max;
+    uint32_t *there, there_count; /* terms whose columns the solution has any of */
     double side;                  /* the row: sum factor x >= side */
     double slack;                 /* of the row at the solution */
     int64_t near[PLAN_NODES_MAX]; /* rate of the set's demands near each node */
@@ -57,6 +58,7 @@ struct plan_cutter *plan_cutter_new(const struct plan_problem *problem, struct a
         return NULL;
     cutter->terms_max = most;
     cutter->columns = ARENA_ARRAY(arena, uint32_t, most);
+    cutter->there = ARENA_ARRAY(arena, uint32_t, most);
     cutter->is_turned = ARENA_ARRAY(arena, bool, most);
     double **arrays[] = {&cutter->factors, &cutter->most, &cutter->plain, &cutter->best_values,
                          &cutter->values};
@@ -136,29 +138,50 @@ static void load_set(struct plan_cutter *cutter, const struct plan_relax *relax,
         cutter->near[i] = plan_cut_rate_near(&relax->graphs[cut->service], cut, i);
 }
 
-/* Rounds the row by <divisor>, with those columns complemented; kept when it is the best so far. */
+/* The factor of a term, rounded by <divisor>, where the side leaves <fraction>; of a column that is
+ * complemented that of what it lacks. */
+static double round_term(const struct plan_cutter *cutter, uint32_t i, double divisor,
+                         double fraction)
+{
+    double ratio = (cutter->is_turned[i] ? -1 : 1) * cutter->factors[i] / divisor;
+    double floored = floor(ratio + 1e-13 * __builtin_fabs(ratio));
+    double rest = ratio > floored ? (ratio - floored) / fraction * (1 + 1e-12) : 0;
+    return floored + (rest < 1 ? rest : 1);
+}
+
+/* What a rounded term adds to the left side at the solution. */
+static double add_rounded(const struct plan_cutter *cutter, uint32_t i, double value,
+                          const double *x)
+{
+    double column = x[cutter->columns[i]];
+    return cutter->is_turned[i] ? value * (cutter->most[i] - column) : value * column;
+}
+
+/* Rounds the row by <divisor>, with those columns complemented; kept when it is the best so far:
+ * most are not, and the terms that are there at the solution tell. */
 static void try_divisor(struct plan_cutter *cutter, const double *x, double divisor)
 {
-    double side = cutter->side;
-    for (uint32_t i = 0; i < cutter->count; i++)
+    double side = cutter->side, norm = 0;
+    for (uint32_t k = 0; k < cutter->there_count; k++) {
+        uint32_t i = cutter->there[k];
         side -= cutter->is_turned[i] ? cutter->factors[i] * cutter->most[i] : 0;
+    }
     side = side / divisor - 1e-12 * cutter->side / divisor;
-    double whole = floor(side), fraction = side - whole;
+    double whole = floor(side), fraction = side - whole, left = whole + 1, new_side = whole + 1;
     if (fraction < FRACTION_MIN || fraction > 1 - 1e-9 || side < 0)
         return;
-    double new_side = whole + 1, left = whole + 1, norm = 0;
+    for (uint32_t k = 0; k < cutter->there_count; k++) {
+        double value = round_term(cutter, cutter->there[k], divisor, fraction);
+        left -= add_rounded(cutter, cutter->there[k], value, x);
+        norm += value * value;
+    }
+    if (left <= cutter->best_efficacy * sqrt(norm))
+        return;
+    norm = 0;
     for (uint32_t i = 0; i < cutter->count; i++) {
-        double ratio = (cutter->is_turned[i] ? -1 : 1) * cutter->factors[i] / divisor;
-        double floored = floor(ratio + 1e-13 * __builtin_fabs(ratio));
-        double rest = ratio > floored ? (ratio - floored) / fraction * (1 + 1e-12) : 0;
-        double value = floored + (rest < 1 ? rest : 1);
-        if (cutter->is_turned[i]) {
-            new_side -= value * cutter->most[i];
-            left -= value * cutter->most[i];
-            value = -value;
-        }
-        cutter->values[i] = value;
-        left -= value * x[cutter->columns[i]];
+        double value = round_term(cutter, i, divisor, fraction);
+        new_side -= cutter->is_turned[i] ? value * cutter->most[i] : 0;
+        cutter->values[i] = cutter->is_turned[i] ? -value : value;
         norm += value * value;
     }
     double efficacy = left / sqrt(norm);
@@ -187,11 +210,17 @@ static void try_divisors(struct plan_cutter *cutter, const double *x)
 {
     bool turns = false;
     cutter->slack = -cutter->side;
-    for (uint32_t i = 0; i < cutter->count; i++)
+    cutter->there_count = 0;
+    for (uint32_t i = 0; i < cutter->count; i++) {
+        if (x[cutter->columns[i]] == 0)
+            continue;
+        cutter->there[cutter->there_count++] = i;
         cutter->slack += cutter->factors[i] * x[cutter->columns[i]];
+    }
     memset(cutter->is_turned, 0, cutter->count * sizeof *cutter->is_turned);
     try_sizes(cutter, x);
-    for (uint32_t i = 0; i < cutter->count; i++) {
+    for (uint32_t k = 0; k < cutter->there_count; k++) {
+        uint32_t i = cutter->there[k];
         cutter->is_turned[i] = x[cutter->columns[i]] > cutter->most[i] / 2;
         turns = turns || cutter->is_turned[i];
     }

@@ -24,6 +24,7 @@
 enum {
     UNITS = 512,
     UNITS_MAX = 4 * UNITS,
+    BLOCK = 8, /* sums at once */
     BINS = 4096,
     WAYS_MAX = 2 * BINS,
     POOL_MAX = 32768,
@@ -75,7 +76,7 @@ struct plan_knapsack {
     struct whole *hull, *pool;
     uint32_t pool_count;
     struct step *steps;
-    double least[2][UNITS_MAX + 1]; /* weight, by units */
+    double least[2][2 * UNITS_MAX + 1 + BLOCK]; /* weight, by units; nothing below zero */
     bool is_level[UNITS_MAX + 1];
     uint32_t levels[UNITS_MAX];
     struct stretch stretches[UNITS_MAX];
@@ -87,6 +88,7 @@ struct plan_knapsack *plan_knapsack_new(uint32_t node_max, uint32_t column_max, 
     struct plan_knapsack *knapsack = ARENA_NEW(arena, struct plan_knapsack);
     if (!knapsack)
         return NULL;
+    memset(knapsack->least, 0, sizeof knapsack->least);
     knapsack->weights = ARENA_ROOM(arena, double, column_max);
     knapsack->sites = ARENA_ROOM(arena, struct site, node_max);
     knapsack->hull = ARENA_ROOM(arena, struct whole, UNITS_MAX + 1);
@@ -223,18 +225,19 @@ static struct relaxed relax_knapsack(struct plan_knapsack *k, uint32_t most, uin
     return relaxed;
 }
 
-/* <next>: by each number of units, also with <way> on top of <least>. */
+/* <next>: by each number of units up to <asked>, also with the way on top of <least>. */
 static void take_way(const double *restrict least, double *restrict next, const struct whole *way,
                      uint32_t asked)
 {
     const double weight = way->weight;
-    uint32_t units = way->units < asked ? way->units : asked, over = asked - units;
-    for (uint32_t u = 1; u < units; u++)
-        next[u] = weight < next[u] ? weight : next[u];
-    for (uint32_t u = 0; u <= over; u++) {
-        double sum = least[u] + weight;
-        next[units + u] = sum < next[units + u] ? sum : next[units + u];
-    }
+    least -= way->units < asked ? way->units : asked;
+    least++;
+    next++;
+    for (uint32_t first = 0; first < asked; first += BLOCK, least += BLOCK, next += BLOCK)
+        for (size_t u = 0; u < BLOCK; u++) { /* of a size that may not wrap: vector code */
+            double sum = least[u] + weight;
+            next[u] = sum < next[u] ? sum : next[u];
+        }
 }
 
 /* The least weight of ways up to <most> that do <asked>, if it is below <cutoff>, else something
@@ -244,11 +247,11 @@ static double fill(struct plan_knapsack *k, uint32_t most, uint32_t asked, doubl
 {
     const struct relaxed relaxed = relax_knapsack(k, most, asked);
     double spare = (relaxed.found < cutoff ? relaxed.found : cutoff) * (1 + 1e-9) - relaxed.bound;
-    double *least = k->least[0], *next = k->least[1];
+    CHECK(asked <= UNITS_MAX);
+    double *least = k->least[0] + UNITS_MAX, *next = k->least[1] + UNITS_MAX;
     if (relaxed.bound >= cutoff)
         return INFINITY;
-    least[0] = 0;
-    for (uint32_t u = 1; u <= asked; u++)
+    for (uint32_t u = 1; u <= asked + BLOCK; u++)
         least[u] = INFINITY;
     for (uint32_t i = 0; i < k->site_count; i++) {
         const struct site *site = &k->sites[i];
@@ -258,7 +261,7 @@ static double fill(struct plan_knapsack *k, uint32_t most, uint32_t asked, doubl
             double own = site->ways[count].weight - relaxed.price * site->ways[count].units;
             earned = own < earned ? own : earned;
         }
-        memcpy(next, least, (asked + 1) * sizeof *next);
+        memcpy(next + 1, least + 1, (asked + BLOCK) * sizeof *next);
         for (uint32_t j = 0; j < count; j++) {
             const struct whole *way = &site->ways[j];
             if (way->weight - relaxed.price * way->units - earned > spare)

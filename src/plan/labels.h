@@ -13,12 +13,24 @@
 
 #include "base/arena.h"
 
-enum { PLAN_LABELS_MAX = 256, PLAN_LABEL_MAX = 224 /* numbers of one */ };
+enum {
+    PLAN_LABELS_MAX = 256,
+    PLAN_LABEL_MAX = 224,    /* numbers of one */
+    PLAN_LABEL_SKETCHED = 16 /* of those, in a sketch */
+};
+
+/* Of each of the first numbers seven bits, which are no less where the number is not: compared all
+ * at once, before the numbers. */
+struct plan_sketch {
+    uint64_t words[PLAN_LABEL_SKETCHED / 8];
+};
 
 struct plan_labels {
     uint32_t width, count;
-    double *values;  /* PLAN_LABELS_MAX of <width> */
-    uint16_t *order; /* where each lies, the last of use first */
+    double *values; /* PLAN_LABELS_MAX of <width> */
+    struct plan_sketch *sketches;
+    double first[PLAN_LABEL_SKETCHED]; /* of the first label: sketches count from there */
+    uint16_t *order;                   /* where each lies, the last of use first */
 };
 
 /* false: the arena is too small. */

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/rng.h"
 #include "plan/labels.h"
 
 static char memory[1 << 20];
@@ -59,11 +60,51 @@ static void test_full(void **state)
     assert_false(plan_labels_beat(&labels, second, &work)); /* this one gave way */
 }
 
+static bool is_no_more(const double *own, const double *other, uint32_t width)
+{
+    for (uint32_t i = 0; i < width; i++)
+        if (own[i] > other[i])
+            return false;
+    return true;
+}
+
+/* With as many numbers as are sketched, and more and fewer: as all compared with all say. */
+static void test_all(void **state)
+{
+    (void)state;
+    enum { WIDTH_MAX = 20, KEPT = 200, TRIES = 2000 };
+    static double kept[KEPT][WIDTH_MAX];
+    struct rng rng;
+    rng_init(&rng, 11);
+    uint32_t beaten = 0, all = 0;
+    for (uint32_t width = 1; width <= WIDTH_MAX; width++) {
+        struct plan_labels labels = labels_of(width);
+        uint64_t work = 0;
+        uint32_t count = 0;
+        for (uint32_t t = 0; t < TRIES && count < KEPT; t++, all++) {
+            double *own = kept[count], size = rng_unit(&rng) < 0.1 ? 1e6 : 1;
+            for (uint32_t i = 0; i < width; i++)
+                own[i] = size * (double)((int64_t)rng_below(&rng, 1 + 3 * i) - i);
+            bool is_beaten = false;
+            for (uint32_t k = 0; k < count; k++)
+                is_beaten = is_beaten || is_no_more(kept[k], own, width);
+            assert_int_equal(plan_labels_beat(&labels, own, &work), is_beaten);
+            beaten += is_beaten;
+            if (is_beaten)
+                continue;
+            plan_labels_add(&labels, own);
+            count++;
+        }
+    }
+    assert_true(beaten > all / 20 && beaten < all / 2 + all / 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_beat),
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

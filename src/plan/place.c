@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 
-enum { KNOWN_MAX = 384, MENDS_MAX = 4096 };
+enum { KNOWN_MAX = 384, MENDS_MAX = 4096, COLUMN_WORK = 8 };
 
 /* micro-requests per second at a price for each request */
 #define USD_H(rate, usd) (3600e-6 * (double)(rate) * (usd))
@@ -389,20 +389,32 @@ void plan_place_answer(struct plan_place *place, uint32_t demand, int64_t rate)
 
 /* Repair ------------------------------------------------------------------------------------ */
 
-/* What of the violated sets' lack a replica more would fill. */
-static double filled_by(const struct plan_place *place, uint32_t service, uint32_t column)
+/* The sets that are violated: where in known[]. How many. */
+static uint32_t list_violated(const struct plan_place_service *state, uint32_t *violated)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < state->known_count; i++)
+        if (state->known[i].slack < 0)
+            violated[count++] = i;
+    return count;
+}
+
+/* What of their lack a replica more would fill. */
+static double filled_by(const struct plan_place *place, uint32_t service, uint32_t column,
+                        const uint32_t *violated, uint32_t violated_count)
 {
     const struct plan_service *own = &place->problem->services[service];
     const struct plan_place_service *state = &place->services[service];
     uint32_t local = place->problem->columns[column].node - own->node_first;
     int64_t speed = place->problem->columns[column].speed;
+    int64_t base = plan_capacity(speed, own->share_ppm);
+    int64_t lost = plan_capacity(speed, own->share_lost_ppm);
     double filled = 0;
-    for (uint32_t i = 0; i < state->known_count; i++) {
-        const struct plan_known *known = &state->known[i];
-        if (known->slack >= 0 || !knows(known, local))
+    for (uint32_t i = 0; i < violated_count; i++) {
+        const struct plan_known *known = &state->known[violated[i]];
+        if (!knows(known, local))
             continue;
-        int64_t room = plan_capacity(speed, known->failure == PLAN_NONE ? own->share_ppm
-                                                                        : own->share_lost_ppm);
+        int64_t room = known->failure == PLAN_NONE ? base : lost;
         filled += (double)(room < -known->slack ? room : -known->slack);
     }
     return filled;
@@ -442,11 +454,13 @@ static uint32_t best_to_add(struct plan_place *place, uint32_t service, double n
                             bool leaves_own)
 {
     const struct plan_service *own = &place->problem->services[service];
+    uint32_t violated[KNOWN_MAX], count = list_violated(&place->services[service], violated);
     double best_score = INFINITY;
     uint32_t best = PLAN_NONE;
+    place->work += place->services[service].known_count;
     for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++) {
-        place->work += place->services[service].known_count;
-        double filled = filled_by(place, service, c);
+        place->work += COLUMN_WORK + count;
+        double filled = filled_by(place, service, c, violated, count);
         if (filled <= 0 || !may_add(place, c, 1, leaves_own))
             continue;
         double score = price_of(place, c) / filled;

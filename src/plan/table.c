@@ -85,8 +85,10 @@ static void take_point(const float *restrict from, float *restrict to, uint32_t 
 {
     from -= own;
     to[0] = from[0] + weight < to[0] ? from[0] + weight : to[0];
-    for (uint32_t first = 1; first <= units; first += BLOCK)
-        for (uint32_t u = first; u < first + BLOCK; u++) { /* it becomes vector code */
+    from++;
+    to++;
+    for (uint32_t first = 0; first < units; first += BLOCK, from += BLOCK, to += BLOCK)
+        for (size_t u = 0; u < BLOCK; u++) { /* of a size that may not wrap: vector code */
             float sum = from[u] + weight;
             to[u] = sum < to[u] ? sum : to[u];
         }
