@@ -9,7 +9,8 @@
 enum {
     LIST_MAX = 32768,
     LINKS_MAX = 1 << 18,
-    PART_MAX = 64, /* points: a group with more is split before its next node */
+    PART_MAX = 64,    /* points: a group with more is split before its next node; */
+    PAIRS_MAX = 4096, /* so is one that would have more, were none beaten */
     WORK_A_LOOK = 100000,
     REPLICAS_MAX = 1024, /* of a column */
     WAYS_MAX = 32768     /* of all nodes */
@@ -653,10 +654,15 @@ static bool list_points(struct plan_groups *groups, struct plan_group *group, co
     begin_list(makings);
     for (uint32_t i = 0; i < group->node_count; i++) {
         uint32_t v = group->nodes[i];
-        for (uint32_t k = 0; k < PLAN_RESTS; k++)
-            rests_max[k] += makings->way_leasts[v][k];
         makings->items = makings->ways + makings->way_firsts[v];
         makings->item_count = makings->way_counts[v];
+        if (i > 0 && groups->group_count < PLAN_GROUPS_MAX &&
+            (uint64_t)makings->before_count * makings->item_count > PAIRS_MAX) {
+            split(groups, group, i);
+            break;
+        }
+        for (uint32_t k = 0; k < PLAN_RESTS; k++)
+            rests_max[k] += makings->way_leasts[v][k];
         if (!combine(groups, group->asked, group->asked, rests_max))
             return false;
         if (makings->before_count > PART_MAX && i + 1 < group->node_count &&
