@@ -157,12 +157,11 @@ static void choose(struct plan_exchange *exchange, uint32_t service, uint32_t pl
 
 static double used(struct plan_exchange *exchange, uint32_t service, uint32_t plan, uint32_t row)
 {
-    uint32_t id = id_of(service, plan);
-    double sum = 0;
-    exchange->looks += exchange->ends[id] - exchange->firsts[id];
-    for (uint32_t i = exchange->firsts[id]; i < exchange->ends[id]; i++)
-        sum += exchange->uses[i].row == row ? exchange->uses[i].amount : 0;
-    return sum;
+    uint32_t id = id_of(service, plan), i = exchange->firsts[id];
+    while (i < exchange->ends[id] && exchange->uses[i].row != row)
+        i++;
+    exchange->looks += i - exchange->firsts[id];
+    return i < exchange->ends[id] ? exchange->uses[i].amount : 0;
 }
 
 /* By how much the row is above its side; below: less than zero. */

@@ -71,7 +71,7 @@ struct plan {
 };
 
 static struct plan_lp_api lp;
-static char memory[128 << 20], audit_memory[1 << 20];
+static char memory[192 << 20], audit_memory[1 << 20];
 
 /* Plans ------------------------------------------------------------------------------------- */
 

@@ -35,6 +35,7 @@ enum {
 /* Rounding goes on as long as it raises the whole's bound by this share. */
 #define ROUNDING_GAIN 5e-5
 #define EFFORT        1.3e10 /* simplex iterations times rows squared: some 130 ms */
+#define REPLICAS      50.0   /* of a service: neither small nor large */
 #define THOROUGH_GAIN 1e-6
 
 struct search;
@@ -503,11 +504,16 @@ static void note_unmet(struct search *search)
     }
 }
 
-/* Of the whole's last solution: 1, or more for a large programme, whose rounds must gain more. */
+/* Of the whole's last solution: 1, or more for a large programme, whose rounds must gain more; and
+ * more where services are small, since trees have the more to gain in that time. */
 static double effort_of(const struct search *search)
 {
-    double rows = search->relax.rows.count;
+    double rows = search->relax.rows.count, replicas = 0;
     double effort = search->relax.solution.iterations * rows * rows / EFFORT;
+    for (uint32_t c = 0; c < search->problem->column_count; c++)
+        replicas += search->values[c];
+    double part = REPLICAS * search->problem->service_count / (replicas + 1);
+    effort *= part < 0.5 ? 0.5 : part < 2 ? part : 2;
     return effort > 1 ? effort : 1;
 }
 

@@ -26,7 +26,7 @@ enum {
     ROUNDS = 60
 };
 
-static char memory[256 << 20];
+static char memory[384 << 20];
 static struct plan_lp_api lp;
 
 struct bed {

@@ -14,7 +14,7 @@
 
 #include "plan/group.h"
 
-enum { PLAN_UNITS = 1024, PLAN_RANGES_MAX = 8 };
+enum { PLAN_UNITS = 2048, PLAN_RANGES_MAX = 8 };
 
 struct plan_table {
     const struct plan_groups *groups;

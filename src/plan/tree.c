@@ -19,8 +19,8 @@ enum {
     OWN_TRIES_AT_ROOT = 16,
     OWN_PART = 4,       /* one of so many parts of the tree's work may go to plans of its own, */
     OWN_FREE = 3000000, /* and so much besides: some 20 ms */
-    ENUMERATE_FIRST = 4000000,
-    RESPONSE = 800000,
+    ENUMERATE_FIRST = 8000000,
+    RESPONSE = 2000000,
     ENUMERATED_MAX = 100, /* replicas */
     VAIN_MAX = 6,         /* attempts in a row */
     WORK_OF_LEAF = 50000, /* about */
