@@ -392,11 +392,6 @@ static void begin_list(struct plan_makings *makings)
     makings->before_count = 1;
 }
 
-/* How many replicas of a column may be of use. */
-struct window {
-    uint32_t least, most;
-};
-
 /* What the least of the points so far leaves of rest <k>. */
 static double left_of(const struct plan_makings *makings, uint32_t k, double rest_max)
 {
@@ -406,38 +401,36 @@ static double left_of(const struct plan_makings *makings, uint32_t k, double res
     return (rest_max - least) + 1e-9 * __builtin_fabs(rest_max);
 }
 
-/* Where <most> is asked for, and with no more of a rest than <rests_max>. */
-static struct window find_window(const struct plan_groups *groups, uint32_t column, int64_t most,
-                                 const double *rests_max)
+/* How many replicas of a column may be of use where <most> is asked for, with no more of a rest
+ * than <rests_max>. */
+static uint32_t count_useful(const struct plan_groups *groups, uint32_t column, int64_t most,
+                             const double *rests_max)
 {
     const struct plan_makings *makings = groups->makings;
     int64_t speed = groups->relax->problem->columns[column].speed;
-    double low = 0, high = (double)((most + speed - 1) / speed), limit = makings->limits[column];
-    high = limit < high ? limit : high;
+    double count = (double)((most + speed - 1) / speed), limit = makings->limits[column];
+    count = limit < count ? limit : count;
     for (uint32_t k = 0; k < PLAN_RESTS; k++) {
         double rest = makings->rests[k][column], left = left_of(makings, k, rests_max[k]);
-        if (rest > 0 && high * rest > left)
-            high = floor(left / rest);
-        if (rest < 0 && low * rest > left)
-            low = ceil(left / rest);
+        if (rest > 0 && count * rest > left)
+            count = floor(left / rest);
     }
-    if (!(low <= high)) /* none: combine() sees to it */
-        low = high = 0;
-    return (struct window){(uint32_t)low, (uint32_t)high};
+    return count > 0 ? (uint32_t)count : 0;
 }
 
-/* So many replicas of a column become items, the least rest first; their room is at full load. */
+/* 0, 1, 2 ... replicas of a column become items, the least rest first; their room is at full load.
+ */
 static bool list_replicas(struct plan_groups *groups, uint32_t column, int64_t most,
                           const double *rests_max)
 {
     const struct plan_relax *relax = groups->relax;
     struct plan_makings *makings = groups->makings;
-    const struct window useful = find_window(groups, column, most, rests_max);
+    uint32_t useful = count_useful(groups, column, most, rests_max);
     bool is_earning = makings->rests[0][column] < 0;
-    if (useful.most - useful.least >= REPLICAS_MAX)
+    if (useful >= REPLICAS_MAX)
         return false;
-    for (uint32_t i = 0; i <= useful.most - useful.least; i++) {
-        uint32_t count = is_earning ? useful.most - i : useful.least + i;
+    for (uint32_t i = 0; i <= useful; i++) {
+        uint32_t count = is_earning ? useful - i : i;
         uint32_t made = count ? link_up(makings, PLAN_NONE, column, count) : PLAN_NONE;
         if (count && made == PLAN_NONE)
             return false;
@@ -454,7 +447,7 @@ static bool list_replicas(struct plan_groups *groups, uint32_t column, int64_t m
             item->weights[t] = count * makings->weights[t][column];
     }
     makings->items = makings->replicas;
-    makings->item_count = useful.most - useful.least + 1;
+    makings->item_count = useful + 1;
     return true;
 }
 
