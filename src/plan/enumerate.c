@@ -126,8 +126,9 @@ struct plan_enumerator *plan_enumerator_new(uint32_t columns_max, struct arena *
     e->scratch = ARENA_ROOM(arena, uint32_t, CANDIDATES_MAX);
     e->counts = ARENA_ROOM(arena, uint32_t, columns_max);
     e->best = ARENA_ROOM(arena, uint32_t, columns_max);
+    float *scratch = plan_table_scratch(arena);
     for (uint32_t t = 0; t < PLAN_TABLES_MAX; t++)
-        if (!plan_table_init(&e->tables[t], arena))
+        if (!plan_table_init(&e->tables[t], scratch, arena))
             return NULL;
     return plan_labels_init(&e->labels, arena) && !arena->is_overflown ? e : NULL;
 }
@@ -313,6 +314,7 @@ static void take(const struct plan_enumerator *e, uint32_t depth, const struct l
         to->fastest[t] = most_of(to->fastest[t], plan_table_fastest(&e->tables[t], g, point));
     }
 }
+
 /* Can the known sets still be answered behind <depth>? <rooms>: before the point. */
 static bool holds(const struct plan_enumerator *e, uint32_t depth, const struct room *rooms,
                   const struct plan_point *point)

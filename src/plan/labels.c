@@ -37,8 +37,8 @@ static void bring_forward(struct plan_labels *labels, uint32_t at)
     labels->order[0] = own;
 }
 
-/* A number as far above the first label's as that is from zero, or twice as far, is the greatest.
- */
+/* A number that is as far above the first label's as that is from zero, or farther, is the
+ * greatest; one as far below it the least. */
 static uint64_t sketch_number(double first, double number)
 {
     double size = __builtin_fabs(first);

@@ -336,9 +336,10 @@ static void add_plan(struct search *search)
 static void find_roots(struct search *search)
 {
     for (uint32_t part = 0; part <= ROOT_PARTS; part++) {
-        search->part = part - 1;
-        if (part > 0)
+        if (part > 0) {
+            search->part = part - 1;
             add_turn(search, NULL, root_task);
+        }
         if (part < ROOT_PARTS)
             add_cuts(search, part);
         if (part > 1)

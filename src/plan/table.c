@@ -18,12 +18,17 @@ enum {
 #define COARSE         256        /* units are enough to choose ranges */
 #define STRIDE         (2 * PLAN_UNITS + 1)
 
-bool plan_table_init(struct plan_table *table, struct arena *arena)
+float *plan_table_scratch(struct arena *arena)
+{
+    return ARENA_ROOM(arena, float, (size_t)(PLAN_GROUPS_MAX + 1) * STRIDE);
+}
+
+bool plan_table_init(struct plan_table *table, float *scratch, struct arena *arena)
 {
     *table = (struct plan_table){
         .least = ARENA_ROOM(arena, float,
                             (size_t)(PLAN_GROUPS_MAX + 1) * PLAN_RANGES_MAX * (PLAN_UNITS + 1)),
-        .sums = ARENA_ROOM(arena, float, (size_t)(PLAN_GROUPS_MAX + 1) * STRIDE),
+        .sums = scratch,
         .levels = ARENA_ROOM(arena, double, PLAN_POINTS_MAX)};
     return !arena->is_overflown;
 }

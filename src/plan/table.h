@@ -26,14 +26,17 @@ struct plan_table {
     double lows[PLAN_RANGES_MAX], highs[PLAN_RANGES_MAX]; /* of M */
     double per_speed[PLAN_RANGES_MAX];                    /* units */
     float *least;                                         /* by depth, range and units */
-    float *sums;                   /* by depth and units, while a range is filled */
+    float *sums;                   /* scratch, by depth and units: of all tables */
     float weights[PLAN_UNITS + 1]; /* of a group's points, by units */
     double *levels;                /* speeds that M may have */
     uint64_t work;
 };
 
+/* Scratch for tables that are filled one after the other; NULL: the arena is too small. */
+float *plan_table_scratch(struct arena *arena);
+
 /* false: the arena is too small. */
-bool plan_table_init(struct plan_table *table, struct arena *arena);
+bool plan_table_init(struct plan_table *table, float *scratch, struct arena *arena);
 
 /* Of the set <own> of <groups>, which are taken in <order>. All that M may be is in one of its
  * ranges; there are as many as <work_max> allows. */
