@@ -7,7 +7,7 @@
 #include "base/sort.h"
 
 enum {
-    LIST_MAX = 32768,
+    LIST_MAX = 16384,
     LINKS_MAX = 1 << 18,
     PART_MAX = 64,    /* points: a group with more is split before its next node; */
     PAIRS_MAX = 4096, /* so is one that would have more, were none beaten */

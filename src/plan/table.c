@@ -33,20 +33,30 @@ bool plan_table_init(struct plan_table *table, float *scratch, struct arena *are
     return !arena->is_overflown;
 }
 
-/* A sum has a term of each group, and terms and result are rounded, too. */
-static double margin_of(const struct plan_table *table)
+static double most_weight(const struct plan_table *table, const struct plan_group *group)
 {
+    double most = 0;
+    for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
+        double weight = __builtin_fabs(plan_table_weight(table, &table->groups->points[i]));
+        most = weight > most ? weight : most;
+    }
+    return most;
+}
+
+/* Where each depth's sums lie: with those of the next one, if the group in between neither does nor
+ * weighs anything. A sum has a term of each group, and terms and result are rounded, too. */
+static void lay_out(struct plan_table *table)
+{
+    const struct plan_groups *groups = table->groups;
     double sum = 0;
-    for (uint32_t g = 0; g < table->groups->group_count; g++) {
-        const struct plan_group *group = &table->groups->groups[g];
-        double most = 0;
-        for (uint32_t i = group->point_first; i < group->point_first + group->point_count; i++) {
-            double weight = __builtin_fabs(plan_table_weight(table, &table->groups->points[i]));
-            most = weight > most ? weight : most;
-        }
+    table->rows[groups->group_count] = 0;
+    for (uint32_t j = groups->group_count; j-- > 0;) {
+        const struct plan_group *group = &groups->groups[table->order[j]];
+        double most = most_weight(table, group);
+        table->rows[j] = table->rows[j + 1] + (most > 0 || group->useful[table->own] > 0);
         sum += most;
     }
-    return FLOAT_LOSS * (table->groups->group_count + 6) * sum;
+    table->margin = FLOAT_LOSS * (groups->group_count + 6) * sum;
 }
 
 static void begin(struct plan_table *table)
@@ -61,12 +71,12 @@ static void begin(struct plan_table *table)
         rate += plan_demand_set_has(demands, d) ? REQUESTS(graph->rates[d]) : 0;
     table->asked = rate / share * LESS;
     table->asked_lost = rate / share_lost * LESS;
-    table->margin = margin_of(table);
+    lay_out(table);
 }
 
 static float *sums_of(const struct plan_table *table, uint32_t depth)
 {
-    return table->sums + (size_t)depth * STRIDE + PLAN_UNITS;
+    return table->sums + (size_t)table->rows[depth] * STRIDE + PLAN_UNITS;
 }
 
 static void clear_sums(float *sums, uint32_t units, float first)
@@ -138,6 +148,8 @@ static double fill_sums(struct plan_table *table, double low, double high, uint3
     clear_sums(sums_of(table, table->groups->group_count), units, 0);
     for (uint32_t j = table->groups->group_count; j-- > 0;) {
         float least = INFINITY;
+        if (table->rows[j] == table->rows[j + 1])
+            continue;
         extend(sums_of(table, j + 1), units);
         clear_sums(sums_of(table, j), units, INFINITY);
         weigh_points(table, table->order[j], high, per_speed, units);
@@ -152,10 +164,19 @@ static double fill_sums(struct plan_table *table, double low, double high, uint3
     return sums_of(table, 0)[units] - table->margin;
 }
 
+/* What is kept of a depth's sums, and those that lie with it. */
+static float *least_at(const struct plan_table *table, uint32_t depth, uint32_t range)
+{
+    size_t at = (size_t)table->rows[depth] * PLAN_RANGES_MAX + range;
+    return table->least + at * (PLAN_UNITS + 1);
+}
+
 static void keep_sums(struct plan_table *table, uint32_t range)
 {
     for (uint32_t j = 0; j <= table->groups->group_count; j++) {
-        float *to = table->least + ((size_t)j * PLAN_RANGES_MAX + range) * (PLAN_UNITS + 1);
+        if (j > 0 && table->rows[j] == table->rows[j - 1])
+            continue;
+        float *to = least_at(table, j, range);
         for (uint32_t u = 0; u <= PLAN_UNITS; u++)
             to[u] = (float)(sums_of(table, j)[u] - table->margin);
     }
@@ -256,9 +277,8 @@ void plan_table_fill(struct plan_table *table, const struct plan_groups *groups,
 static struct plan_ask ask_of(const struct plan_table *table, uint32_t depth, uint32_t range,
                               double speed, double fastest)
 {
-    const size_t at = ((size_t)depth * PLAN_RANGES_MAX + range) * (PLAN_UNITS + 1);
     double low = table->lows[range] > fastest ? table->lows[range] : fastest;
-    return (struct plan_ask){.least = table->least + at,
+    return (struct plan_ask){.least = least_at(table, depth, range),
                              .low = low,
                              .high = table->highs[range],
                              .per_speed = table->per_speed[range],

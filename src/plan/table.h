@@ -25,8 +25,9 @@ struct plan_table {
     uint32_t range_count;
     double lows[PLAN_RANGES_MAX], highs[PLAN_RANGES_MAX]; /* of M */
     double per_speed[PLAN_RANGES_MAX];                    /* units */
-    float *least;                                         /* by depth, range and units */
-    float *sums;                   /* scratch, by depth and units: of all tables */
+    uint32_t rows[PLAN_GROUPS_MAX + 1];                   /* by depth: many may share one */
+    float *least;                                         /* by row, range and units */
+    float *sums;                   /* scratch, by row and units: of all tables */
     float weights[PLAN_UNITS + 1]; /* of a group's points, by units */
     double *levels;                /* speeds that M may have */
     uint64_t work;
