@@ -17,8 +17,11 @@ enum {
     SWEEPS = 5,      /* of the first fall of prices, */
     SWEEPS_MORE = 2, /* and of each that comes, */
     SWEEPS_MAX = 9,
-    SEED = 1 << 16 /* of the owns: others than the trees' */
+    EXCHANGE_EVERY = 8, /* turns, and behind the last one of a sweep */
+    SEED = 1 << 16      /* of the owns: others than the trees' */
 };
+
+#define SWEEP_GAIN 5e-5 /* of the cost: a sweep at list prices that saves less is the last */
 
 /* Of the prices, in the first sweep of each fall, in turn; from there to none in equal steps. */
 static const double tops[] = {0.9, 0.5};
@@ -358,7 +361,8 @@ static void improve(struct plan_seeker *seeker, uint32_t service,
     }
     take_into_pool(seeker, service);
     search_pushed(seeker, service);
-    plan_seek_exchange(seeker);
+    if (service % EXCHANGE_EVERY == EXCHANGE_EVERY - 1)
+        plan_seek_exchange(seeker);
     uint32_t other = (uint32_t)rng_below(&place->rng, seeker->problem->service_count);
     if (other != service && plan_place_search_two(place, service, other))
         seeker->change++;
@@ -371,14 +375,15 @@ static void begin_sweep(struct plan_seeker *seeker)
     for (uint32_t r = 0; r < seeker->problem->row_count; r++)
         seeker->share[r] = part * seeker->prices[r];
     plan_place_price(&seeker->place, prices_of_sweep(seeker));
-    seeker->begun = seeker->change;
+    seeker->begun_usd_h = plan_place_cost(&seeker->place);
 }
 
 static void end_sweep(struct plan_seeker *seeker)
 {
     plan_seek_exchange(seeker);
     plan_seeker_keep_best(seeker);
-    bool is_stuck = seeker->change == seeker->begun;
+    double gain = seeker->begun_usd_h - plan_place_cost(&seeker->place);
+    bool is_stuck = gain <= SWEEP_GAIN * seeker->begun_usd_h;
     if (!is_last(seeker)) {
         seeker->sweep++;
     } else if (is_stuck && plan_seeker_has_prices(seeker)) {
@@ -407,6 +412,5 @@ void plan_seek(struct plan_seeker *seeker, uint64_t work, struct plan_enumerator
         if (++seeker->turn == seeker->problem->service_count)
             end_sweep(seeker);
     }
-    if (is_last(seeker))
-        branch(seeker, is_over, context);
+    branch(seeker, is_over, context);
 }

@@ -6,7 +6,7 @@
  * A service that pays for what is scarce leaves it to those that need it most; without prices the
  * first to come takes it, and no change of one or two services mends that. At list prices services
  * also exchange plans of their pools (exchange.h) and look for more where those go together. Where
- * that changes nothing, prices rise again, from the best plan there is.
+ * that saves next to nothing, prices rise again, from the best plan there is.
  *
  * plan_seek() touches nothing that trees touch, so that both go on at once.
  *
@@ -38,7 +38,7 @@ struct plan_seeker {
     uint32_t turn;      /* service, in the sweep */
     uint32_t rise;      /* how often prices rose */
     uint32_t change;    /* how often the plan changed */
-    uint32_t begun;     /* the change that the sweep began with */
+    double begun_usd_h; /* what the sweep began with */
     uint32_t *polished; /* the change that each service was polished after, at list prices */
     uint32_t news;      /* changes and joined plans, when services exchanged theirs last */
     uint32_t branched;  /* the same, when it was branched on them last */
