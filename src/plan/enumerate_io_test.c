@@ -309,40 +309,101 @@ static void test_dives(void **state)
     free_bed(bed);
 }
 
-/* A node's room is rounded down: two of half of what is asked, and half a micro-request more, have
- * a micro-request less than one of all. The cheapest three nodes in real numbers are no plan. */
-static void test_rounding(void **state)
+enum { SITES = 3 };
+
+/* One zone near all sites, which asks for <rate>; each site sells the same <types>. */
+static void sell(struct bed *bed, int64_t rate, const struct plan_column sold[][SITES],
+                 uint32_t types)
 {
-    (void)state;
-    static const struct plan_column sold[] = {{.cost_usd_h = 1, .count_max = 2},
-                                              {.cost_usd_h = 2, .count_max = 2},
-                                              {.cost_usd_h = 1, .count_max = 1}};
-    const struct shape shape = {.name = "rounding",
+    const struct shape shape = {.name = "sold",
                                 .services = 1,
-                                .regions = COUNT_OF(sold),
-                                .skus = 1,
+                                .regions = SITES,
+                                .skus = types,
                                 .zones = 1,
                                 .classes = 1,
                                 .count_max = 2,
                                 .load = 1,
                                 .loses_regions = true};
-    struct bed *bed = new_bed();
     struct world *world = &bed->world;
-    for (uint64_t seed = 0; world->problem.node_count < COUNT_OF(sold) ||
-                            world->demands[0].node_count < COUNT_OF(sold);
+    for (uint64_t seed = 0;
+         world->problem.column_count != SITES * types || world->demands[0].node_count != SITES;
          seed++)
         world_draw(world, &shape, seed);
     world->services[0].share_ppm = world->services[0].share_lost_ppm = 500000;
-    world->demands[0].rate = 1000001;
-    for (uint32_t c = 0; c < COUNT_OF(sold); c++) {
-        world->columns[c] = sold[c];
-        world->columns[c].node = c;
-        world->columns[c].speed = 1000001;
-    }
+    world->demands[0].rate = rate;
+    for (uint32_t v = 0; v < SITES; v++)
+        for (uint32_t t = 0; t < types; t++) {
+            uint32_t c = world->nodes[v].column_first + t;
+            world->columns[c] = sold[t][v];
+            world->columns[c].node = v;
+        }
     assert_true(begin_drawn(bed));
+}
+
+/* A node's room is rounded down: two of half of what is asked, and half a micro-request more, have
+ * a micro-request less than one of all. The cheapest three nodes in real numbers are no plan. */
+static void test_rounding(void **state)
+{
+    (void)state;
+    static const struct plan_column sold[][SITES] = {
+        {{.cost_usd_h = 1, .count_max = 2, .speed = 1000001},
+         {.cost_usd_h = 2, .count_max = 2, .speed = 1000001},
+         {.cost_usd_h = 1, .count_max = 1, .speed = 1000001}}};
+    struct bed *bed = new_bed();
+    sell(bed, 1000001, sold, COUNT_OF(sold));
     assert_true(best_of_all(bed, 0) == 6); /* two of the first, two of the second */
     check(bed);
     plan_tree_end(&bed->tree);
+    free_bed(bed);
+}
+
+/* What the tree proves without enumeration is what the enumeration finds and proves. */
+static void check_by_tree(struct bed *bed)
+{
+    double optimum = best_of_tree(bed), best = 1.1 * optimum;
+    assert_true(isfinite(optimum));
+    plan_tree_end(&bed->tree);
+    assert_true(begin_drawn(bed));
+    assert_true(__builtin_fabs(enumerate(bed, best, WORK, &best) / optimum - 1) <= 1e-6);
+    assert_true(__builtin_fabs(best / optimum - 1) <= 1e-6);
+    plan_tree_end(&bed->tree);
+}
+
+/* Of a type so weak that 5,000 would answer all, no more are looked at than its price allows. */
+static void test_weak(void **state)
+{
+    (void)state;
+    static const struct plan_column sold[][SITES] = {
+        {{.cost_usd_h = 3, .count_max = 3, .speed = 1000000},
+         {.cost_usd_h = 4, .count_max = 3, .speed = 1000000},
+         {.cost_usd_h = 5, .count_max = 3, .speed = 1000000}},
+        {{.cost_usd_h = 0.02, .count_max = 9000, .speed = 400},
+         {.cost_usd_h = 0.02, .count_max = 9000, .speed = 400},
+         {.cost_usd_h = 0.02, .count_max = 9000, .speed = 400}}};
+    struct bed *bed = new_bed();
+    sell(bed, 1000000, sold, COUNT_OF(sold));
+    check_by_tree(bed);
+    free_bed(bed);
+}
+
+/* Nodes alike with 51, 101 and 101 ways to run each: the first two have 5,151 together. */
+static void test_split(void **state)
+{
+    (void)state;
+    static const struct plan_column sold[][SITES] = {
+        {{.cost_usd_h = 1.00, .count_max = 50, .speed = 20100},
+         {.cost_usd_h = 1.01, .count_max = 100, .speed = 20000},
+         {.cost_usd_h = 1.02, .count_max = 100, .speed = 20200}}};
+    struct bed *bed = new_bed();
+    sell(bed, 1000000, sold, COUNT_OF(sold));
+    struct plan_groups *groups = plan_groups_new(bed->tree.relax.column_count, &bed->arena);
+    assert_non_null(groups);
+    assert_true(
+        plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK, NULL, NULL));
+    assert_int_equal(groups->group_count, SITES);
+    for (uint32_t g = 0; g < SITES; g++)
+        assert_int_equal(groups->groups[g].node_count, 1);
+    check_by_tree(bed);
     free_bed(bed);
 }
 
@@ -469,7 +530,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_best),     cmocka_unit_test(test_tree),
         cmocka_unit_test(test_room),     cmocka_unit_test(test_dives),
-        cmocka_unit_test(test_rounding), cmocka_unit_test(test_speeds),
+        cmocka_unit_test(test_rounding), cmocka_unit_test(test_weak),
+        cmocka_unit_test(test_split),    cmocka_unit_test(test_speeds),
         cmocka_unit_test(test_points),   cmocka_unit_test(test_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
