@@ -591,5 +591,28 @@ def the_readmes_figures_are_those_of_the_benchmarks():
             assert number in known, (bar, figure, sorted(known))
 
 
+def pages():
+    """The project's Markdown files, from its root."""
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [x for x in folders if not x.startswith(".") and x not in ("build", "node_modules")]
+        yield from (os.path.relpath(os.path.join(folder, x), ROOT) for x in names if x.endswith(".md"))
+
+
+def anchors(page):
+    return {re.sub(r"[^\w\- ]", "", x.lower()).strip().replace(" ", "-") for x in re.findall(r"^#+ (.*)$", read(page), re.M)}
+
+
+@test
+def every_link_of_the_docs_leads_somewhere():
+    links = [(page, link) for page in pages() for link in re.findall(r"\]\(([^)\s]+)\)", read(page))
+             if not re.match("[a-z]+:", link)]
+    assert len(links) > 200, len(links)
+    for page, link in links:
+        path, _, anchor = link.partition("#")
+        target = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+        assert os.path.exists(os.path.join(ROOT, target)), (page, link)
+        assert not anchor or not target.endswith(".md") or anchor in anchors(target), (page, link)
+
+
 if __name__ == "__main__":
     sys.exit(harness.main())
