@@ -386,6 +386,16 @@ static void test_weak(void **state)
     free_bed(bed);
 }
 
+/* Below a target that is far above every plan. */
+static struct plan_groups *make_groups(struct bed *bed)
+{
+    struct plan_groups *groups = plan_groups_new(bed->tree.relax.column_count, &bed->arena);
+    assert_non_null(groups);
+    assert_true(
+        plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK, NULL, NULL));
+    return groups;
+}
+
 /* Nodes alike with 51, 101 and 101 ways to run each: the first two have 5,151 together. */
 static void test_split(void **state)
 {
@@ -396,10 +406,7 @@ static void test_split(void **state)
          {.cost_usd_h = 1.02, .count_max = 100, .speed = 20200}}};
     struct bed *bed = new_bed();
     sell(bed, 1000000, sold, COUNT_OF(sold));
-    struct plan_groups *groups = plan_groups_new(bed->tree.relax.column_count, &bed->arena);
-    assert_non_null(groups);
-    assert_true(
-        plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK, NULL, NULL));
+    const struct plan_groups *groups = make_groups(bed);
     assert_int_equal(groups->group_count, SITES);
     for (uint32_t g = 0; g < SITES; g++)
         assert_int_equal(groups->groups[g].node_count, 1);
@@ -436,10 +443,7 @@ static void test_speeds(void **state)
     for (uint64_t seed = 0; seed < 20; seed++) {
         if (!begin(bed, &shapes[1], seed))
             continue;
-        struct plan_groups *groups = plan_groups_new(bed->tree.relax.column_count, &bed->arena);
-        assert_non_null(groups);
-        assert_true(
-            plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK, NULL, NULL));
+        const struct plan_groups *groups = make_groups(bed);
         for (uint32_t g = 0; g < groups->group_count; g++) {
             const struct plan_group *group = &groups->groups[g];
             for (uint32_t i = 0; i < group->point_count; i++) {
@@ -463,10 +467,7 @@ static void test_points(void **state)
     uint64_t seed = 0;
     while (!begin(bed, &shapes[1], seed))
         seed++;
-    struct plan_groups *groups = plan_groups_new(bed->tree.relax.column_count, &bed->arena);
-    assert_non_null(groups);
-    assert_true(
-        plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK, NULL, NULL));
+    struct plan_groups *groups = make_groups(bed);
     assert_true(groups->group_count < bed->world.problem.node_count); /* some are alike */
     bed->tree.relax.cost[0] -= 100;
     assert_false(plan_groups_make(groups, &bed->tree.relax, &bed->tree.roots[0], 1e6, WORK, NULL,

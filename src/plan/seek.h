@@ -4,9 +4,9 @@
  * for it on what the others leave of the common rows (stock, budgets), at a share of the prices
  * that the relaxation has for them: nearly all at first, less from sweep to sweep, nothing at last.
  * A service that pays for what is scarce leaves it to those that need it most; without prices the
- * first to come takes it, and no change of one or two services mends that. At list prices services
- * also exchange plans of their pools (exchange.h) and look for more where those go together. Where
- * that saves next to nothing, prices rise again, from the best plan there is.
+ * first to come takes it, and no change of one or two services mends that. Pools of plans are put
+ * together behind each sweep (exchange.h); at list prices services also look for more plans where
+ * those go together. Where that saves next to nothing, prices rise again, from the best plan.
  *
  * plan_seek() touches nothing that trees touch, so that both go on at once.
  *
