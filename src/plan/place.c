@@ -209,15 +209,16 @@ static bool rows_allow(const struct plan_place *place, uint32_t column, double m
     return true;
 }
 
-/* <count>, or as many as the common rules leave. */
-static uint32_t allowed(const struct plan_place *place, uint32_t column, uint32_t count)
+/* <count>, or as many as the rules leave; those of the service alone count unless <leaves_own>. */
+static uint32_t allowed(const struct plan_place *place, uint32_t column, uint32_t count,
+                        bool leaves_own)
 {
     uint32_t low = place->counts[column], high = count;
-    if (count <= low || rows_allow(place, column, (double)(count - low), true))
+    if (count <= low || rows_allow(place, column, (double)(count - low), leaves_own))
         return count;
     while (low + 1 < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (rows_allow(place, column, (double)(middle - place->counts[column]), true))
+        if (rows_allow(place, column, (double)(middle - place->counts[column]), leaves_own))
             low = middle;
         else
             high = middle;
@@ -237,8 +238,23 @@ void plan_place_round(struct plan_place *place, uint32_t service, const double *
             uint32_t count = value < column->count_max ? (uint32_t)value : column->count_max;
             count = count > column->count_min ? count : column->count_min;
             if (count < place->counts[c] || pass == 1)
-                plan_place_set(place, c, allowed(place, c, count));
+                plan_place_set(place, c, allowed(place, c, count, true));
         }
+}
+
+uint32_t plan_place_most(const struct plan_place *place, uint32_t column)
+{
+    return allowed(place, column, place->problem->columns[column].count_max, false);
+}
+
+bool plan_place_keeps_rules(const struct plan_place *place, uint32_t column)
+{
+    for (uint32_t i = place->row_firsts[column]; i < place->row_firsts[column + 1]; i++) {
+        uint32_t r = place->row_of[i];
+        if (excess_of(&place->problem->rows[r], place->activities[r]) > 0)
+            return false;
+    }
+    return true;
 }
 
 static bool may_add(const struct plan_place *place, uint32_t column, uint32_t more, bool leaves_own)
@@ -363,8 +379,7 @@ double plan_place_route(struct plan_place *place, uint32_t service)
     return egress;
 }
 
-/* What the service costs now, all of it. */
-static double cost_with_egress(struct plan_place *place, uint32_t service)
+double plan_place_reckon(struct plan_place *place, uint32_t service)
 {
     struct plan_place_service *state = &place->services[service];
     state->egress_usd_h = state->has_egress ? plan_place_route(place, service) : 0;
@@ -634,25 +649,30 @@ void plan_place_drop(struct plan_place *place, uint32_t service)
         for (uint32_t i = 0; i < count; i++)
             has_dropped = drop_column(place, service, place->order[i]) || has_dropped;
     }
+    plan_place_refill(place, service);
 }
 
-/* Ruin and recreate ------------------------------------------------------------------------- */
+/* Trials ------------------------------------------------------------------------------------ */
 
-static void save(struct plan_place *place, uint32_t service)
+void plan_place_save(struct plan_place *place, uint32_t service)
 {
     const struct plan_service *own = &place->problem->services[service];
-    memcpy(place->services[service].saved, place->counts + own->column_first,
+    struct plan_place_service *state = &place->services[service];
+    memcpy(state->saved, place->counts + own->column_first,
            own->column_count * sizeof *place->counts);
+    state->saved_egress_usd_h = state->egress_usd_h;
 }
 
-static void restore(struct plan_place *place, uint32_t service)
+void plan_place_restore(struct plan_place *place, uint32_t service)
 {
     const struct plan_service *own = &place->problem->services[service];
+    struct plan_place_service *state = &place->services[service];
     for (uint32_t i = 0; i < own->column_count; i++)
-        plan_place_set(place, own->column_first + i, place->services[service].saved[i]);
+        plan_place_set(place, own->column_first + i, state->saved[i]);
+    state->egress_usd_h = state->saved_egress_usd_h;
 }
 
-static void take_some(struct plan_place *place, uint32_t column, uint32_t most)
+void plan_place_take(struct plan_place *place, uint32_t column, uint32_t most)
 {
     uint32_t above = place->counts[column] - place->problem->columns[column].count_min;
     uint32_t less = above < most ? above : most;
@@ -660,43 +680,19 @@ static void take_some(struct plan_place *place, uint32_t column, uint32_t most)
         plan_place_set(place, column, place->counts[column] - less);
 }
 
-static void ruin(struct plan_place *place, uint32_t service)
-{
-    const struct plan_service *own = &place->problem->services[service];
-    uint32_t kind = (uint32_t)rng_below(&place->rng, 4), used = 0;
-    for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++)
-        if (place->counts[c] > place->problem->columns[c].count_min)
-            place->order[used++] = c;
-    if (used == 0)
-        return;
-    uint32_t column = place->order[rng_below(&place->rng, used)];
-    if (kind == 0) { /* a node closes */
-        const struct plan_node *node = &place->problem->nodes[place->problem->columns[column].node];
-        for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
-            take_some(place, c, PLAN_COUNT_MAX);
-        return;
-    }
-    take_some(place, column, kind == 1 ? PLAN_COUNT_MAX : 1 + (uint32_t)rng_below(&place->rng, 2));
-    if (kind == 3)
-        take_some(place, place->order[rng_below(&place->rng, used)], 1);
-}
-
 bool plan_place_try(struct plan_place *place, uint32_t service, const double *values, double theta)
 {
     struct plan_place_service *state = &place->services[service];
     double before = state->is_unplaced ? INFINITY : state->cost_usd_h + state->egress_usd_h;
-    double egress = state->egress_usd_h;
-    save(place, service);
+    plan_place_save(place, service);
     plan_place_round(place, service, values, theta);
     bool is_better = plan_place_repair(place, service, 0);
     if (is_better) {
         plan_place_drop(place, service);
-        is_better = cost_with_egress(place, service) < before;
+        is_better = plan_place_reckon(place, service) < before;
     }
-    if (!is_better) {
-        restore(place, service);
-        state->egress_usd_h = egress;
-    }
+    if (!is_better)
+        plan_place_restore(place, service);
     state->is_unplaced = state->is_unplaced && !is_better;
     return is_better;
 }
@@ -714,10 +710,8 @@ bool plan_place_try_all(struct plan_place *place, const double *values, double t
     const struct plan_problem *problem = place->problem;
     double before = plan_place_is_whole(place) ? plan_place_cost(place) : INFINITY;
     bool is_better = true;
-    for (uint32_t s = 0; s < problem->service_count; s++) {
-        save(place, s);
-        place->services[s].saved_egress_usd_h = place->services[s].egress_usd_h;
-    }
+    for (uint32_t s = 0; s < problem->service_count; s++)
+        plan_place_save(place, s);
     for (uint32_t c = 0; c < problem->column_count; c++)
         plan_place_set(place, c, problem->columns[c].count_min);
     for (uint32_t s = 0; s < problem->service_count; s++)
@@ -728,50 +722,8 @@ bool plan_place_try_all(struct plan_place *place, const double *values, double t
     for (uint32_t s = 0; s < problem->service_count; s++) {
         struct plan_place_service *state = &place->services[s];
         state->is_unplaced = state->is_unplaced && !is_better;
-        if (is_better)
-            continue;
-        restore(place, s);
-        state->egress_usd_h = state->saved_egress_usd_h;
-    }
-    return is_better;
-}
-
-void plan_place_search(struct plan_place *place, uint32_t service, uint32_t tries)
-{
-    struct plan_place_service *state = &place->services[service];
-    for (uint32_t i = 0; i < tries; i++) {
-        double before = state->cost_usd_h + state->egress_usd_h, egress = state->egress_usd_h;
-        save(place, service);
-        ruin(place, service);
-        bool is_good = plan_place_repair(place, service, i % 2 ? 0.5 : 0.05);
-        if (is_good) {
-            plan_place_drop(place, service);
-            is_good = cost_with_egress(place, service) <= before + 1e-12 * before;
-        }
-        if (!is_good) {
-            restore(place, service);
-            state->egress_usd_h = egress;
-        }
-    }
-}
-
-bool plan_place_search_two(struct plan_place *place, uint32_t service, uint32_t other)
-{
-    struct plan_place_service *a = &place->services[service], *b = &place->services[other];
-    double before = a->cost_usd_h + a->egress_usd_h + b->cost_usd_h + b->egress_usd_h;
-    double egress_a = a->egress_usd_h, egress_b = b->egress_usd_h;
-    save(place, service);
-    save(place, other);
-    ruin(place, service);
-    ruin(place, other);
-    bool is_better =
-        plan_place_settle(place, service, 0.3) && plan_place_settle(place, other, 0.1) &&
-        a->cost_usd_h + a->egress_usd_h + b->cost_usd_h + b->egress_usd_h < before * (1 - 1e-9);
-    if (!is_better) {
-        restore(place, service);
-        restore(place, other);
-        a->egress_usd_h = egress_a;
-        b->egress_usd_h = egress_b;
+        if (!is_better)
+            plan_place_restore(place, s);
     }
     return is_better;
 }
@@ -781,7 +733,7 @@ bool plan_place_settle(struct plan_place *place, uint32_t service, double noise)
     if (!plan_place_repair(place, service, noise))
         return false;
     plan_place_drop(place, service);
-    cost_with_egress(place, service);
+    plan_place_reckon(place, service);
     return true;
 }
 

@@ -81,8 +81,31 @@ void plan_place_round(struct plan_place *place, uint32_t service, const double *
  * mends the rules that its replicas break. false: found no way. <noise> 0..1 varies the choices. */
 bool plan_place_repair(struct plan_place *place, uint32_t service, double noise);
 
-/* Takes replicas away as long as it holds without. */
+/* Takes replicas away as long as it holds without, and refills. */
 void plan_place_drop(struct plan_place *place, uint32_t service);
+
+/* refill.c. Fills each node as cheaply as can be with what is asked of it, where that makes the
+ * plan cheaper: single replicas that come and go do not lead from many small ones to few large. */
+void plan_place_refill(struct plan_place *place, uint32_t service);
+
+/* refill.c. One node has a replica more or less, and another one is filled with what is left to it;
+ * as long as that makes the plan cheaper. The service is placed. */
+void plan_place_shift(struct plan_place *place, uint32_t service);
+
+/* For those: as many replicas of the column as the rules allow, and whether all are kept that it is
+ * in. */
+uint32_t plan_place_most(const struct plan_place *place, uint32_t column);
+bool plan_place_keeps_rules(const struct plan_place *place, uint32_t column);
+
+/* Counts and egress of the service, before a trial, and back. */
+void plan_place_save(struct plan_place *place, uint32_t service);
+void plan_place_restore(struct plan_place *place, uint32_t service);
+
+/* Up to <most> replicas of the column go, where the rules allow it. */
+void plan_place_take(struct plan_place *place, uint32_t column, uint32_t most);
+
+/* What the service costs now, with egress, which is noted. All can be answered. */
+double plan_place_reckon(struct plan_place *place, uint32_t service);
 
 /* The sets that are known of a service of another place are known of <service>, which is the same
  * one or a copy. */
@@ -102,15 +125,15 @@ bool plan_place_try(struct plan_place *place, uint32_t service, const double *va
 bool plan_place_try_all(struct plan_place *place, const double *values, double theta);
 bool plan_place_is_whole(const struct plan_place *place);
 
-/* <tries> times ruin and recreate; only what is not dearer stays. */
+/* ruin.c. <tries> times ruin and recreate; only what is not dearer stays. Then shifts. */
 void plan_place_search(struct plan_place *place, uint32_t service, uint32_t tries);
 
 /* The rate of a demand that must be answered: all of it, unless it may stay unmet. */
 int64_t plan_place_answered(const struct plan_place *place, uint32_t demand);
 void plan_place_answer(struct plan_place *place, uint32_t demand, int64_t rate);
 
-/* Two services give up something at once, and the first takes what it wants of what is free. Is it
- * better? */
+/* ruin.c. Two services give up something at once, and the first takes what it wants of what is
+ * free. Is it better? */
 bool plan_place_search_two(struct plan_place *place, uint32_t service, uint32_t other);
 
 /* The cheapest way to answer everything, left in the service's routing: USD per hour of egress. All

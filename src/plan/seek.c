@@ -11,6 +11,7 @@ enum {
     TURNS_TO_PLACE = 12,  /* of a tree, for a first plan, */
     LEAVES_TO_PLACE = 32, /* in each */
     POLISH_LEAVES = 10,
+    POLISH_TRIES = 4,
     FIRST_TRIES = 64, /* before its tree grows */
     TRIES = 8,
     VAIN_MAX = 8,    /* branchings one after the other: the wait grows no more */
@@ -344,6 +345,7 @@ static void polish(struct plan_seeker *seeker, uint32_t service, struct plan_enu
     plan_tree_price(tree, prices_of_sweep(seeker));
     if (!plan_tree_respond(tree, own, enumerator, &seeker->place, is_over, context))
         plan_tree_grow(tree, &seeker->place, POLISH_LEAVES, is_over, context);
+    plan_place_search(&seeker->place, service, POLISH_TRIES);
     if (state->cost_usd_h + state->egress_usd_h < before)
         seeker->change++;
 }
