@@ -132,7 +132,7 @@ static double moves_cost(const struct plan_column *column, uint32_t count)
                                    : (column->running - count) * column->stop_usd_h;
 }
 
-static bool knows(const struct plan_known *known, uint32_t node)
+bool plan_known_has(const struct plan_known *known, uint32_t node)
 {
     return known->nodes[node / 64] >> (node % 64) & 1;
 }
@@ -171,7 +171,7 @@ void plan_place_set(struct plan_place *place, uint32_t column, uint32_t count)
     place->work += state->known_count;
     for (uint32_t i = 0; i < state->known_count; i++) {
         struct plan_known *known = &state->known[i];
-        if (!knows(known, local))
+        if (!plan_known_has(known, local))
             continue;
         state->violated_count -= known->slack < 0;
         known->slack += known->failure == PLAN_NONE ? base : lost;
@@ -292,7 +292,7 @@ static void learn_set(struct plan_place *place, uint32_t service, uint32_t failu
     }
     known->slack = -known->rate;
     for (uint32_t v = 0; v < graph->node_count; v++)
-        if (knows(known, v))
+        if (plan_known_has(known, v))
             known->slack += place->rooms[v];
     CHECK(known->slack < 0);
     state->violated_count++;
@@ -313,7 +313,7 @@ void plan_place_know(struct plan_place *place, uint32_t service, const struct pl
         bool is_lost = known->failure != PLAN_NONE;
         known->slack = -known->rate;
         for (uint32_t v = 0; v < own->node_count; v++)
-            if (knows(known, v))
+            if (plan_known_has(known, v))
                 known->slack += plan_capacity(place->speeds[own->node_first + v],
                                               is_lost ? own->share_lost_ppm : own->share_ppm);
         state->violated_count += known->slack < 0;
@@ -427,7 +427,7 @@ static double filled_by(const struct plan_place *place, uint32_t service, uint32
     double filled = 0;
     for (uint32_t i = 0; i < violated_count; i++) {
         const struct plan_known *known = &state->known[violated[i]];
-        if (!knows(known, local))
+        if (!plan_known_has(known, local))
             continue;
         int64_t room = known->failure == PLAN_NONE ? base : lost;
         filled += (double)(room < -known->slack ? room : -known->slack);
@@ -457,7 +457,7 @@ static uint32_t stride_of(const struct plan_place *place, uint32_t service, uint
     int64_t least = INT64_MAX;
     for (uint32_t i = 0; i < state->known_count; i++) {
         const struct plan_known *known = &state->known[i];
-        if (known->slack < 0 && knows(known, local) && -known->slack < least)
+        if (known->slack < 0 && plan_known_has(known, local) && -known->slack < least)
             least = -known->slack;
     }
     int64_t stride = least / (place->problem->columns[column].speed + 1) / 2;

@@ -56,6 +56,9 @@ struct plan_place {
     uint64_t work;
 };
 
+/* Is the node one of those that may answer the set's demands? */
+bool plan_known_has(const struct plan_known *known, uint32_t node);
+
 bool plan_place_init(struct plan_place *place, const struct plan_problem *problem,
                      struct arena *arena);
 

@@ -3,24 +3,23 @@
 
 #include "plan/place.h"
 
-enum { COLUMNS_MAX = 24, STEPS_MAX = 4096, AGAIN_MAX = 16, ROUNDS_MAX = 4, SHIFT_WORK = 1000000 };
+enum { OFFERS_MAX = 24, STEPS_MAX = 4096, AGAIN_MAX = 16, ROUNDS_MAX = 4, SHIFT_WORK = 1000000 };
 
 #define GAIN_MIN 1e-9 /* of the cost */
 
-/* One node's columns, the cheapest for their speed first. */
+struct offer {
+    uint32_t column, most;
+    int64_t speed;
+    double usd_h; /* of a replica */
+};
+
+/* What one node may be filled with, the cheapest for its speed first. */
 struct filling {
-    uint32_t columns[COLUMNS_MAX], least[COLUMNS_MAX], most[COLUMNS_MAX];
-    double prices[COLUMNS_MAX];
-    int64_t speeds[COLUMNS_MAX];
-    uint32_t counts[COLUMNS_MAX], best[COLUMNS_MAX];
+    struct offer offers[OFFERS_MAX];
+    uint32_t counts[OFFERS_MAX], best[OFFERS_MAX], before[OFFERS_MAX];
     uint32_t count, steps;
     double best_usd_h;
 };
-
-static bool knows(const struct plan_known *known, uint32_t node)
-{
-    return known->nodes[node / 64] >> (node % 64) & 1;
-}
 
 /* The least speed whose share is <room>. */
 static int64_t speed_for(int64_t room, uint32_t share_ppm)
@@ -39,9 +38,9 @@ static int64_t speed_needed(const struct plan_place *place, uint32_t service, ui
     int64_t lost = plan_capacity(speed, own->share_lost_ppm);
     for (uint32_t i = 0; i < state->known_count; i++) {
         const struct plan_known *known = &state->known[i];
-        if (!knows(known, local) && known->slack < 0)
+        if (!plan_known_has(known, local) && known->slack < 0)
             return INT64_MAX;
-        if (!knows(known, local))
+        if (!plan_known_has(known, local))
             continue;
         bool is_whole = known->failure == PLAN_NONE;
         int64_t least = is_whole ? speed_for(base - known->slack, own->share_ppm)
@@ -51,77 +50,74 @@ static int64_t speed_needed(const struct plan_place *place, uint32_t service, ui
     return needed;
 }
 
-/* Of column <at> and those behind it, for <cost> so far. */
+/* The cheapest of offer <at> and those behind it for the speed that is needed, beside <cost> so
+ * far; as far as STEPS_MAX goes. */
 static void fill(struct filling *own, uint32_t at, int64_t needed, double cost)
 {
+    const struct offer *offer = &own->offers[at];
     if (needed <= 0) {
-        for (uint32_t i = at; i < own->count; i++)
-            own->counts[i] = 0;
+        memset(own->counts + at, 0, (own->count - at) * sizeof *own->counts);
         if (cost < own->best_usd_h) {
             own->best_usd_h = cost;
             memcpy(own->best, own->counts, own->count * sizeof *own->best);
         }
         return;
     }
-    if (at == own->count || ++own->steps > STEPS_MAX ||
-        cost + (double)needed * own->prices[at] / (double)own->speeds[at] >= own->best_usd_h)
+    own->steps++;
+    if (at == own->count ||
+        cost + (double)needed * offer->usd_h / (double)offer->speed >= own->best_usd_h)
         return;
-    int64_t enough = (needed + own->speeds[at] - 1) / own->speeds[at];
-    uint32_t most = enough < own->most[at] ? (uint32_t)enough : own->most[at];
-    for (uint32_t n = most + 1; n-- > 0;) {
+    int64_t enough = (needed + offer->speed - 1) / offer->speed;
+    uint32_t most = enough < offer->most ? (uint32_t)enough : offer->most;
+    for (uint32_t n = most + 1; n-- > 0 && own->steps <= STEPS_MAX;) {
         own->counts[at] = n;
-        fill(own, at + 1, needed - n * own->speeds[at], cost + n * own->prices[at]);
+        fill(own, at + 1, needed - n * offer->speed, cost + n * offer->usd_h);
     }
 }
 
-/* false: the node is not for us. */
-static bool list_columns(const struct plan_place *place, uint32_t node, struct filling *own)
+static bool is_dearer(const struct offer *a, const struct offer *b)
+{
+    return a->usd_h * (double)b->speed > b->usd_h * (double)a->speed;
+}
+
+/* What the node may have, and has. false: it costs other things than replicas, or must have some.
+ */
+static bool list_offers(const struct plan_place *place, uint32_t node, struct filling *own)
 {
     const struct plan_node *of = &place->problem->nodes[node];
     own->count = 0;
+    if (of->replicas_min > 1 || of->column_count > OFFERS_MAX)
+        return false;
     for (uint32_t c = of->column_first; c < of->column_first + of->column_count; c++) {
         const struct plan_column *column = &place->problem->columns[c];
-        if (own->count == COLUMNS_MAX || column->start_usd_h > 0 || column->stop_usd_h > 0 ||
-            column->count_min > 0 || of->replicas_min > 1)
-            return false;
-        double price = place->costs[c];
-        uint32_t most = plan_place_most(place, c);
-        if (most == 0)
-            continue;
-        if (price <= 0)
+        const struct offer offer = {c, plan_place_most(place, c), column->speed, place->costs[c]};
+        if (column->start_usd_h > 0 || column->stop_usd_h > 0 || column->count_min > 0 ||
+            offer.usd_h <= 0)
             return false;
         uint32_t at = own->count++;
-        for (; at > 0 &&
-               own->prices[at - 1] * (double)column->speed > price * (double)own->speeds[at - 1];
-             at--) {
-            own->columns[at] = own->columns[at - 1];
-            own->most[at] = own->most[at - 1];
-            own->prices[at] = own->prices[at - 1];
-            own->speeds[at] = own->speeds[at - 1];
-        }
-        own->columns[at] = c;
-        own->most[at] = most;
-        own->prices[at] = price;
-        own->speeds[at] = column->speed;
+        for (; at > 0 && is_dearer(&own->offers[at - 1], &offer); at--)
+            own->offers[at] = own->offers[at - 1];
+        own->offers[at] = offer;
     }
-    return own->count > 0;
+    for (uint32_t i = 0; i < own->count; i++)
+        own->before[i] = place->counts[own->offers[i].column];
+    return true;
 }
 
 static void set_counts(struct plan_place *place, const struct filling *own, const uint32_t *counts)
 {
     for (unsigned pass = 0; pass < 2; pass++) /* what shrinks first */
         for (uint32_t i = 0; i < own->count; i++)
-            if (pass == 1 || counts[i] < place->counts[own->columns[i]])
-                plan_place_set(place, own->columns[i], counts[i]);
+            if (pass == 1 || counts[i] < place->counts[own->offers[i].column])
+                plan_place_set(place, own->offers[i].column, counts[i]);
 }
 
-/* Is a rule of the columns broken? */
-static bool breaks_rule(const struct plan_place *place, const struct filling *own)
+static bool keeps_rules(const struct plan_place *place, const struct filling *own)
 {
     for (uint32_t i = 0; i < own->count; i++)
-        if (!plan_place_keeps_rules(place, own->columns[i]))
-            return true;
-    return false;
+        if (!plan_place_keeps_rules(place, own->offers[i].column))
+            return false;
+    return true;
 }
 
 /* Fills the node for less than it costs and <spare>, where all costs less than <io_cost> then. */
@@ -130,14 +126,11 @@ static bool refill(struct plan_place *place, uint32_t service, uint32_t local, d
 {
     struct filling own;
     struct plan_place_service *state = &place->services[service];
-    uint32_t before[COLUMNS_MAX];
     double cost = 0, egress = state->egress_usd_h;
-    if (!list_columns(place, place->problem->services[service].node_first + local, &own))
+    if (!list_offers(place, place->problem->services[service].node_first + local, &own))
         return false;
-    for (uint32_t i = 0; i < own.count; i++) {
-        before[i] = place->counts[own.columns[i]];
-        cost += before[i] * own.prices[i];
-    }
+    for (uint32_t i = 0; i < own.count; i++)
+        cost += own.before[i] * own.offers[i].usd_h;
     double most = cost + spare - GAIN_MIN * cost;
     for (uint32_t again = 0; again < AGAIN_MAX; again++) {
         int64_t needed = speed_needed(place, service, local);
@@ -151,7 +144,7 @@ static bool refill(struct plan_place *place, uint32_t service, uint32_t local, d
         if (own.best_usd_h >= most)
             break;
         set_counts(place, &own, own.best);
-        if (breaks_rule(place, &own))
+        if (!keeps_rules(place, &own))
             break;
         if (!plan_place_holds(place, service))
             continue; /* a set was not known */
@@ -161,7 +154,7 @@ static bool refill(struct plan_place *place, uint32_t service, uint32_t local, d
         *io_cost = after;
         return true;
     }
-    set_counts(place, &own, before);
+    set_counts(place, &own, own.before);
     state->egress_usd_h = egress;
     return false;
 }
@@ -203,6 +196,8 @@ void plan_place_shift(struct plan_place *place, uint32_t service)
     const uint64_t end = place->work + SHIFT_WORK;
     double cost = plan_place_reckon(place, service);
     uint32_t unchanged = 0;
+    if (own->column_count == 0)
+        return;
     for (uint32_t i = (uint32_t)rng_below(&place->rng, own->column_count);
          unchanged < own->column_count && place->work < end; i = (i + 1) % own->column_count) {
         uint32_t c = own->column_first + i, count = place->counts[c];
