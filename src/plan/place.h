@@ -88,7 +88,8 @@ bool plan_place_repair(struct plan_place *place, uint32_t service, double noise)
 void plan_place_drop(struct plan_place *place, uint32_t service);
 
 /* refill.c. Fills each node as cheaply as can be with what is asked of it, where that makes the
- * plan cheaper: single replicas that come and go do not lead from many small ones to few large. */
+ * plan cheaper: single replicas that come and go do not lead from many small ones to few large. The
+ * service is placed. Source: knapsacks by branch and bound, by price for speed: Kolesar, 1967. */
 void plan_place_refill(struct plan_place *place, uint32_t service);
 
 /* refill.c. One node has a replica more or less, and another one is filled with what is left to it;
