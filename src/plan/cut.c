@@ -87,7 +87,7 @@ static double most_of(const struct plan_relax *relax, uint32_t node, double near
     const struct plan_node *own = &relax->problem->nodes[node];
     double most = 0;
     for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++)
-        most += relax->upper_first[c] * (double)relax->problem->columns[c].speed;
+        most += relax->limits[c] * (double)relax->problem->columns[c].speed;
     return most < near ? most : near;
 }
 
@@ -124,7 +124,7 @@ static void load_row(struct plan_cutter *cutter, const struct plan_relax *relax,
             add_term(cutter, relax->first_open + service->node_first + i, 1, factor);
         } else {
             for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
-                add_term(cutter, c, relax->upper_first[c], (double)problem->columns[c].speed);
+                add_term(cutter, c, relax->limits[c], (double)problem->columns[c].speed);
         }
     }
     cutter->side = (double)cut->rate * 1e6 / share * (1 - 1e-15);
@@ -420,7 +420,7 @@ uint32_t plan_relax_round_cuts(struct plan_relax *relax)
         plan_relax_find_sets(relax, s);
     uint32_t known = relax->cut_count < relax->cuts_max ? relax->cut_count : relax->cuts_max;
     for (uint32_t i = 0; i < known; i++) {
-        relax->key = plan_cut_key(&relax->cuts[i]);
+        relax->key = relax->is_rest ? PLAN_KEY_OF_LIMITS : plan_cut_key(&relax->cuts[i]);
         if (!plan_relax_has_soft(relax, &relax->cuts[i]))
             cut_set(cutter, relax, &relax->cuts[i], may_fail);
     }

@@ -217,7 +217,7 @@ static void take_root(struct plan_groups *groups, const struct plan_root *root)
     memset(rest, 0, relax->column_count * sizeof *rest);
     groups->bounds_usd_h[1] = root->bound_usd_h;
     for (uint32_t c = 0; isfinite(root->bound_usd_h) && c < relax->first_load; c++) {
-        double upper = c < relax->first_open ? relax->upper_first[c] : 1;
+        double upper = c < relax->first_open ? relax->limits[c] : 1;
         rest[c] = root->reduced[c];
         groups->bounds_usd_h[1] -= rest[c] < 0 ? rest[c] * upper : 0;
     }
@@ -227,7 +227,7 @@ static void find_limits(struct plan_groups *groups)
 {
     const struct plan_relax *relax = groups->relax;
     double *limits = groups->makings->limits;
-    memcpy(limits, relax->upper_first, relax->problem->column_count * sizeof *limits);
+    memcpy(limits, relax->limits, relax->problem->column_count * sizeof *limits);
     for (uint32_t r = 0; r < relax->problem->row_count; r++) {
         const struct plan_term *term = relax->problem->rows[r].terms;
         double most = floor(relax->rows.upper[relax->first_rule + r] / term->factor + 1e-9);

@@ -142,7 +142,7 @@ static bool add_site(struct plan_knapsack *k, const struct plan_relax *relax, ui
     ways[0] = (struct way){0, 0};
     for (uint32_t c = node->column_first; c < end; c++) {
         double speed = (double)relax->problem->columns[c].speed, enough = ceil(most / speed);
-        double left = relax->upper_first[c] < enough ? relax->upper_first[c] : enough;
+        double left = relax->limits[c] < enough ? relax->limits[c] : enough;
         for (double some = 1; left >= 1; left -= some, some *= 2) {
             some = some < left ? some : floor(left);
             const struct way more = {some * speed, some * k->weights[c]};

@@ -194,6 +194,11 @@ static double excess_of(const struct plan_row *row, double activity)
     return activity < row->lower - slack ? row->lower - activity : 0;
 }
 
+double plan_place_excess(const struct plan_place *place, uint32_t row)
+{
+    return excess_of(&place->problem->rows[row], place->activities[row]);
+}
+
 /* May <more> replicas be added, as far as the rules go? No rule is broken further. */
 static bool rows_allow(const struct plan_place *place, uint32_t column, double more,
                        bool leaves_own)

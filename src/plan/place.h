@@ -101,6 +101,9 @@ void plan_place_shift(struct plan_place *place, uint32_t service);
 uint32_t plan_place_most(const struct plan_place *place, uint32_t column);
 bool plan_place_keeps_rules(const struct plan_place *place, uint32_t column);
 
+/* How far the row is broken; 0: it is kept. */
+double plan_place_excess(const struct plan_place *place, uint32_t row);
+
 /* Counts and egress of the service, before a trial, and back. */
 void plan_place_save(struct plan_place *place, uint32_t service);
 void plan_place_restore(struct plan_place *place, uint32_t service);

@@ -100,6 +100,7 @@ static void make_columns(struct plan_relax *relax)
         }
     }
     memcpy(relax->upper_first, relax->upper, problem->column_count * sizeof *relax->upper_first);
+    memcpy(relax->limits, relax->upper, problem->column_count * sizeof *relax->limits);
     relax->first_open = relax->column_count;
     for (uint32_t v = 0; v < problem->node_count; v++)
         add_column(relax, 0, 1, problem->nodes[v].open_usd_h);
@@ -122,52 +123,6 @@ static void make_columns(struct plan_relax *relax)
 
 /* Rows -------------------------------------------------------------------------------------- */
 
-static int32_t *starts_of(struct plan_relax *relax)
-{
-    return (int32_t *)(uintptr_t)relax->rows.starts;
-}
-
-void plan_relax_row(struct plan_relax *relax, double lower, double upper)
-{
-    uint32_t row = relax->rows.count++;
-    CHECK(row < relax->rows_max);
-    relax->keys[row] = relax->key;
-    ((double *)(uintptr_t)relax->rows.lower)[row] = lower;
-    ((double *)(uintptr_t)relax->rows.upper)[row] = upper;
-    starts_of(relax)[row + 1] = starts_of(relax)[row];
-}
-
-void plan_relax_term(struct plan_relax *relax, uint32_t column, double value)
-{
-    int32_t *end = &starts_of(relax)[relax->rows.count];
-    CHECK((uint32_t)*end < relax->terms_max && isfinite(value)); /* the library refuses others */
-    ((int32_t *)(uintptr_t)relax->rows.columns)[*end] = (int32_t)column;
-    ((double *)(uintptr_t)relax->rows.values)[*end] = value;
-    ++*end;
-}
-
-void plan_relax_rule(struct plan_relax *relax, uint32_t rule, double lower, double upper)
-{
-    uint32_t row = relax->first_rule + rule;
-    if (relax->rows.lower[row] == lower && relax->rows.upper[row] == upper)
-        return;
-    ((double *)(uintptr_t)relax->rows.lower)[row] = lower;
-    ((double *)(uintptr_t)relax->rows.upper)[row] = upper;
-    relax->api->set_row_bounds(relax->lp, row, lower, upper);
-}
-
-bool plan_relax_has_room(const struct plan_relax *relax, uint32_t terms)
-{
-    return relax->rows.count < relax->rows_max &&
-           (uint32_t)relax->rows.starts[relax->rows.count] + terms <= relax->terms_max;
-}
-
-static bool has_open(const struct plan_relax *relax, uint32_t v)
-{
-    const struct plan_node *node = &relax->problem->nodes[v];
-    return node->open_usd_h > 0 || node->replicas_min > 1;
-}
-
 static void make_node_rows(struct plan_relax *relax, uint32_t v)
 {
     const struct plan_node *node = &relax->problem->nodes[v];
@@ -176,7 +131,7 @@ static void make_node_rows(struct plan_relax *relax, uint32_t v)
     for (uint32_t c = node->column_first; c < node->column_first + node->column_count; c++)
         plan_relax_term(relax, c, speed_of(relax, c, share_ppm));
     plan_relax_term(relax, relax->first_load + v, -1);
-    if (!has_open(relax, v))
+    if (!plan_relax_has_open(relax, v))
         return;
     plan_relax_row(relax, 0, PLAN_LP_INFINITY);
     plan_relax_term(relax, relax->first_open + v, relax->upper[relax->first_load + v]);
@@ -390,7 +345,8 @@ static double lack_of(const struct plan_relax *relax, const struct plan_probe *p
         if (near == 0)
             continue;
         double opened = REQUESTS(near) * x[relax->first_open + service->node_first + i];
-        bool is_opened = has_open(relax, service->node_first + i) && opened < probe->value[i];
+        bool is_opened =
+            plan_relax_has_open(relax, service->node_first + i) && opened < probe->value[i];
         if (is_opened)
             cut->opened[i / 64] |= UINT64_C(1) << (i % 64);
         lack -= is_opened ? opened : probe->value[i];
@@ -409,7 +365,7 @@ static void set_limits(const struct plan_relax *relax, struct plan_probe *probe)
     uint32_t first = relax->problem->services[probe->service].node_first;
     for (uint32_t e = 0; e < graph->edge_count; e++) {
         uint32_t v = first + graph->edge_nodes[e];
-        double y = has_open(relax, v) ? relax->solution.x[relax->first_open + v] : 1;
+        double y = plan_relax_has_open(relax, v) ? relax->solution.x[relax->first_open + v] : 1;
         int64_t rate = graph->rates[graph->edge_demands[e]];
         probe->limits[e] = y < 1 ? (int64_t)((double)rate * (y > 0 ? y : 0)) + 1 : rate;
     }
@@ -466,13 +422,11 @@ static uint32_t separate_open(struct plan_relax *relax, uint32_t service)
     uint32_t added = 0;
     for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++) {
         uint32_t v = relax->problem->columns[c].node;
-        double most = relax->upper_first[c];
-        if (x[c] <= most * x[relax->first_open + v] + 1e-6 * (1 + x[c]) || !has_open(relax, v) ||
-            !plan_relax_has_room(relax, 2))
+        double most = relax->limits[c];
+        if (x[c] <= most * x[relax->first_open + v] + 1e-6 * (1 + x[c]) ||
+            !plan_relax_has_open(relax, v) || !plan_relax_has_room(relax, 2))
             continue;
-        plan_relax_row(relax, 0, PLAN_LP_INFINITY);
-        plan_relax_term(relax, relax->first_open + v, most);
-        plan_relax_term(relax, c, -1);
+        plan_relax_row_of_limit(relax, c, most, v);
         added++;
     }
     return added;
@@ -489,7 +443,7 @@ static void separate_empty(struct plan_relax *relax)
         double count = 0;
         for (uint32_t c = node->column_first; c < end; c++)
             count += x[c];
-        if (x[relax->first_open + v] <= count + 1e-6 || !has_open(relax, v) ||
+        if (x[relax->first_open + v] <= count + 1e-6 || !plan_relax_has_open(relax, v) ||
             node->replicas_min > 1 || !plan_relax_has_room(relax, node->column_count + 1))
             continue;
         plan_relax_row(relax, 0, PLAN_LP_INFINITY);
@@ -557,6 +511,7 @@ static bool make_memory(struct plan_relax *relax, uint32_t rows_max, struct aren
     relax->upper = ARENA_ARRAY(arena, double, column_max);
     relax->cost = ARENA_ARRAY(arena, double, column_max);
     relax->upper_first = ARENA_ARRAY(arena, double, problem->column_count);
+    relax->limits = ARENA_ARRAY(arena, double, problem->column_count);
     relax->is_odd = ARENA_ARRAY(arena, bool, problem->column_count);
     relax->starts = ARENA_ARRAY(arena, int32_t, relax->rows_max + column_max + 2);
     relax->cutter = plan_cutter_new(problem, arena);
@@ -571,7 +526,7 @@ static bool make_memory(struct plan_relax *relax, uint32_t rows_max, struct aren
                                         .lower = ARENA_ROOM(arena, double, relax->rows_max),
                                         .upper = ARENA_ROOM(arena, double, relax->rows_max)};
     if (relax->rows.starts)
-        starts_of(relax)[0] = 0;
+        ((int32_t *)(uintptr_t)relax->rows.starts)[0] = 0;
     bool is_whole = !arena->is_overflown;
     for (uint32_t s = 0; is_whole && s < problem->service_count; s++)
         is_whole = plan_graph_init(&relax->graphs[s], problem, s, arena) &&
@@ -660,61 +615,6 @@ static uint32_t separate_all(struct plan_relax *relax)
     return added;
 }
 
-/* Row <from> takes the place of <to>, which is before it or it. */
-static void move_row(struct plan_relax *relax, uint32_t from, uint32_t to)
-{
-    struct plan_lp_rows *rows = &relax->rows;
-    int32_t start = rows->starts[from], size = rows->starts[from + 1] - start;
-    memmove((int32_t *)(uintptr_t)rows->columns + rows->starts[to], rows->columns + start,
-            (size_t)size * sizeof *rows->columns);
-    memmove((double *)(uintptr_t)rows->values + rows->starts[to], rows->values + start,
-            (size_t)size * sizeof *rows->values);
-    relax->keys[to] = relax->keys[from];
-    ((double *)(uintptr_t)rows->lower)[to] = rows->lower[from];
-    ((double *)(uintptr_t)rows->upper)[to] = rows->upper[from];
-    starts_of(relax)[to + 1] = rows->starts[to] + size;
-}
-
-void plan_relax_keep(struct plan_relax *relax, uint32_t first, const double *worth, double least)
-{
-    uint32_t kept = first;
-    CHECK(relax->sent <= first);
-    for (uint32_t r = first; r < relax->rows.count; r++)
-        if (worth[r - first] >= least)
-            move_row(relax, r, kept++);
-    relax->rows.count = kept;
-}
-
-/* Cuts that the solution does not lean on go. Rows that the library does not have yet stay. */
-static void purge_sent(struct plan_relax *relax)
-{
-    struct plan_lp_rows *rows = &relax->rows;
-    int32_t *gone = relax->starts;
-    uint32_t count = 0, kept = relax->first_cut, sent = relax->sent, exported = relax->exported;
-    for (uint32_t r = relax->first_cut; r < rows->count; r++) {
-        double value = 0;
-        for (int32_t i = rows->starts[r]; r < sent && i < rows->starts[r + 1]; i++)
-            value += rows->values[i] * relax->solution.x[rows->columns[i]];
-        if (r < sent && value - rows->lower[r] > 1e-6 * (1 + __builtin_fabs(rows->lower[r]))) {
-            gone[count++] = (int32_t)r;
-            exported -= r < relax->exported;
-            continue;
-        }
-        move_row(relax, r, kept++);
-    }
-    if (count > 0)
-        relax->api->delete_rows(relax->lp, count, gone);
-    rows->count = kept;
-    relax->sent = sent - count;
-    relax->exported = exported;
-}
-
-void plan_relax_purge(struct plan_relax *relax)
-{
-    CHECK(relax->sent == relax->rows.count && relax->solution.status == PLAN_LP_OPTIMAL);
-    purge_sent(relax);
-}
-
 enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds, double gain_min,
                           bool (*is_over)(void *), void *context)
 {
@@ -740,18 +640,10 @@ enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds, double gain
             return ERR_OK;
         unpurged += added;
         if (unpurged > PURGE_EVERY) {
-            purge_sent(relax);
+            plan_relax_purge(relax);
             unpurged = 0;
         }
     }
-}
-
-void plan_relax_drop_row(struct plan_relax *relax)
-{
-    const int32_t row = (int32_t)--relax->rows.count;
-    if (relax->sent > relax->rows.count)
-        relax->api->delete_rows(relax->lp, 1, &row);
-    relax->sent = relax->sent > relax->rows.count ? relax->rows.count : relax->sent;
 }
 
 double plan_relax_bound(const struct plan_relax *relax)

@@ -18,6 +18,9 @@
 #include "plan/lp.h"
 #include "plan/routing.h"
 
+/* Key of rows of a rest that hold within its limits of now; those of sets are odd. */
+enum { PLAN_KEY_OF_LIMITS = 2 };
+
 struct plan_cut {
     uint32_t service, failure; /* PLAN_NONE: nothing is lost */
     struct plan_demand_set demands;
@@ -51,12 +54,15 @@ struct plan_relax {
     struct plan_lp_rows rows;     /* a copy of all that the library has */
     uint32_t rows_max, terms_max;
     double *upper_first; /* of each n, before any branching */
+    double *limits;      /* the same; of a rest: what is left of it now */
     bool *is_odd;        /* of each column */
     int32_t *starts;     /* scratch */
     struct plan_probe *probe;
     struct plan_cutter *cutter;
-    uint64_t *keys; /* of each row: plan_cut_key() of the set that it speaks of; 0: none */
+    uint64_t *keys; /* of each row: plan_cut_key() of the set that it speaks of, or PLAN_KEY..;
+                       0: none */
     uint64_t key;   /* of the rows that come next */
+    bool is_rest;   /* do limits of the columns come and go, and rows that rest on them? */
     double *scratch, *reduced; /* scratch, twice and once of each column */
     struct plan_cut *cuts;     /* of the sets of demands that were found last */
     uint32_t cut_count, cuts_max;
@@ -114,6 +120,9 @@ void plan_relax_separate_nodes(struct plan_relax *relax);
 /* Other sides for a row of the problem. */
 void plan_relax_rule(struct plan_relax *relax, uint32_t rule, double lower, double upper);
 
+/* Of a rest: there are at most <most> of each n now, and no row that was made for other limits. */
+void plan_relax_limit(struct plan_relax *relax, const double *most);
+
 /* lift.c: rows that hold for every plan of one service that costs at most <best>, where all regions
  * may be lost; how many. <x>: room for a copy of the solution, which is lost. */
 uint32_t plan_relax_lift(struct plan_relax *relax, double best, double *x);
@@ -131,10 +140,16 @@ bool plan_relax_has_soft(const struct plan_relax *relax, const struct plan_cut *
 /* Does every region belong to a failure? */
 bool plan_may_all_fail(const struct plan_problem *problem);
 
-/* For cut.c: a row of the programme, term by term, and whether there is room for another. */
+/* relax_rows.c: a row of the programme, term by term, and whether there is room for another. */
 bool plan_relax_has_room(const struct plan_relax *relax, uint32_t terms);
 void plan_relax_row(struct plan_relax *relax, double lower, double upper);
 void plan_relax_term(struct plan_relax *relax, uint32_t column, double value);
+
+/* Row (3): <most> of the column, a replica or a load, where the node is open. There is room. */
+void plan_relax_row_of_limit(struct plan_relax *relax, uint32_t column, double most, uint32_t node);
+
+/* Is its y of any matter? */
+bool plan_relax_has_open(const struct plan_relax *relax, uint32_t node);
 
 /* Cuts that the last solution does not lean on go, from the library too. They can be found again.
  */

@@ -22,6 +22,7 @@ enum {
     SEED = 1 << 16      /* of the owns: others than the trees' */
 };
 
+#define KEEP_GAIN  1e-9 /* of the cost: sums that come and go drift by less */
 #define SWEEP_GAIN 5e-5 /* of the cost: a sweep at list prices that saves less is the last */
 
 /* Of the prices, in the first sweep of each fall, in turn; from there to none in equal steps. */
@@ -90,6 +91,9 @@ enum err plan_seeker_init(struct plan_seeker *seeker, const struct plan_problem 
                                    .order = ARENA_ARRAY(arena, uint32_t, services),
                                    .best = ARENA_ARRAY(arena, uint32_t, problem->column_count),
                                    .polished = ARENA_ARRAY(arena, uint32_t, services),
+                                   .kept = ARENA_ARRAY(arena, uint32_t, problem->column_count),
+                                   .lacks = ARENA_ARRAY(arena, double, problem->row_count),
+                                   .waits = ARENA_ARRAY(arena, uint32_t, services),
                                    .best_usd_h = INFINITY};
     if (arena->is_overflown || !plan_place_init(&seeker->place, problem, arena))
         return ERR_MEMORY;
@@ -110,7 +114,7 @@ void plan_seeker_end(struct plan_seeker *seeker)
 void plan_seeker_keep_best(struct plan_seeker *seeker)
 {
     double cost = plan_place_cost(&seeker->place);
-    if (!plan_place_is_whole(&seeker->place) || cost >= seeker->best_usd_h)
+    if (!plan_place_is_whole(&seeker->place) || cost >= seeker->best_usd_h * (1 - KEEP_GAIN))
         return;
     seeker->best_usd_h = cost;
     memcpy(seeker->best, seeker->place.counts,
@@ -343,8 +347,10 @@ static void polish(struct plan_seeker *seeker, uint32_t service, struct plan_enu
     double before = state->cost_usd_h + state->egress_usd_h;
     plan_tree_restart(tree, &seeker->place);
     plan_tree_price(tree, prices_of_sweep(seeker));
-    if (!plan_tree_respond(tree, own, enumerator, &seeker->place, is_over, context))
+    if (!plan_tree_respond(tree, own, enumerator, &seeker->place, is_over, context)) {
+        plan_tree_cut_rest(tree, is_over, context);
         plan_tree_grow(tree, &seeker->place, POLISH_LEAVES, is_over, context);
+    }
     plan_place_search(&seeker->place, service, POLISH_TRIES);
     if (state->cost_usd_h + state->egress_usd_h < before)
         seeker->change++;
@@ -372,10 +378,10 @@ static void improve(struct plan_seeker *seeker, uint32_t service,
 
 static void begin_sweep(struct plan_seeker *seeker)
 {
-    double part = tops[seeker->rise % COUNT_OF(tops)];
-    part *= 1 - seeker->sweep / (sweeps_of(seeker) - 1.0);
+    double top = tops[seeker->rise % COUNT_OF(tops)];
+    seeker->part = top * (1 - seeker->sweep / (sweeps_of(seeker) - 1.0));
     for (uint32_t r = 0; r < seeker->problem->row_count; r++)
-        seeker->share[r] = part * seeker->prices[r];
+        seeker->share[r] = seeker->part * seeker->prices[r];
     plan_place_price(&seeker->place, prices_of_sweep(seeker));
     seeker->begun_usd_h = plan_place_cost(&seeker->place);
 }
@@ -411,8 +417,10 @@ void plan_seek(struct plan_seeker *seeker, uint64_t work, struct plan_enumerator
             take_into_pool(seeker, seeker->turn);
         }
         plan_seeker_keep_best(seeker);
-        if (++seeker->turn == seeker->problem->service_count)
+        if (++seeker->turn == seeker->problem->service_count) {
+            plan_seek_eject(seeker, is_over, context);
             end_sweep(seeker);
+        }
     }
     branch(seeker, is_over, context);
 }

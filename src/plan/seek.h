@@ -28,7 +28,8 @@ struct plan_seeker {
     uint32_t *gathered;             /* plans that had joined its pools, when they met last */
     struct plan_exchange *exchange;
     const double *prices; /* of the rows */
-    double *share;        /* of the prices: what counts in this sweep */
+    double part;          /* of the prices: what counts in this sweep, */
+    double *share;        /* of each row */
     double *pushed;       /* prices at which the pools' plans go together, for more of them */
     bool has_pushed;
     uint32_t *order;    /* of services, in construction */
@@ -44,6 +45,9 @@ struct plan_seeker {
     uint32_t branched;  /* the same, when it was branched on them last */
     uint64_t branch_at; /* work of the seeker, before the next */
     uint32_t vain;      /* branchings without gain, since the last that had one */
+    uint32_t *kept;     /* counts before a trial, */
+    double *lacks;      /* of each row in it, */
+    uint32_t *waits;    /* and the round until which each service has no other one */
 };
 
 /* <trees>: of each service, at prices; they outlive the seeker. <prices>: of each row, 0 where it
@@ -79,6 +83,11 @@ void plan_seek_push(const struct plan_seeker *seeker, uint32_t service, struct p
 
 /* Services exchange their plans for others of their pools, where something is new. */
 void plan_seek_exchange(struct plan_seeker *seeker);
+
+/* eject.c. Services take plans of their pools that do not fit, those that would gain most at the
+ * relaxation's prices first; up to three others, who hold what is lacking then, give way with the
+ * best answer to what is left. What makes the whole cheaper, at the sweep's prices, stays. */
+void plan_seek_eject(struct plan_seeker *seeker, bool (*is_over)(void *), void *context);
 
 /* Behind a first plan: sweeps, for about <work>, one step at least. <enumerator>: scratch; NULL:
  * no service may be enumerated. */

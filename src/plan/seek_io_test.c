@@ -179,6 +179,36 @@ static void test_prices_fall_and_rise(void **state)
     end();
 }
 
+static void gather_all(void)
+{
+    for (uint32_t s = 0; s < SERVICES; s++)
+        plan_seek_gather(&bed.seeker, s, &bed.trees[s]);
+}
+
+/* At list prices, where no service alone can change anything: those that gain most take what they
+ * need, and those that lose least give way. Then nobody gives way any more, and all is as it was.
+ */
+static void test_who_needs_it_least_gives_way(void **state)
+{
+    (void)state;
+    begin(-4.5);
+    gather_all();
+    plan_seek_eject(&bed.seeker, never, NULL);
+    plan_seeker_keep_best(&bed.seeker);
+    assert_float_equal(bed.seeker.best_usd_h, NEEDED * (4 + 2 + 3 + 4 + 5), 1e-9);
+    uint32_t changes = bed.seeker.change;
+    assert_int_equal(changes, SERVICES / 2);
+    bed.price = 0; /* everybody would like to have the cheap ones */
+    for (uint32_t s = 0; s < SERVICES; s++)
+        for (uint32_t p = 0; p < bed.seeker.owns[s].pool.count; p++)
+            bed.seeker.owns[s].pool.worths[p] = bed.seeker.owns[s].pool.costs_usd_h[p];
+    plan_seek_eject(&bed.seeker, never, NULL);
+    assert_int_equal(bed.seeker.change, changes);
+    for (uint32_t c = 0; c < COLUMNS; c++)
+        assert_int_equal(bed.seeker.place.counts[c], bed.seeker.best[c]);
+    end();
+}
+
 /* It ends where it is told to, with the plan it has. */
 static void test_is_over_at_once(void **state)
 {
@@ -195,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_scarce_goes_where_it_is_needed),
         cmocka_unit_test(test_prices_fall_and_rise),
+        cmocka_unit_test(test_who_needs_it_least_gives_way),
         cmocka_unit_test(test_is_over_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,7 @@ enum {
  */
 #define PRICE_GAIN    2e-3
 #define ROOT_GAIN     5e-5
+#define REST_GAIN     2e-4
 #define KNAPSACK_GAIN 3e-4
 #define GAIN_MIN      0.05 /* of what is open, by an enumeration */
 #define WORTH         1e-7 /* share of the cost that a leaf must promise to save */
@@ -118,7 +119,9 @@ enum err plan_tree_begin(struct plan_tree *tree, const struct plan_problem *whol
         tree->allowance = ENUMERATE_FIRST;
     }
     tree->may_enumerate = plan_groups_fit(&tree->part);
-    return begin(tree, api, leaves_max, arena);
+    enum err err = begin(tree, api, leaves_max, arena);
+    tree->relax.is_rest = is_whole;
+    return err;
 }
 
 enum err plan_tree_begin_joint(struct plan_tree *tree, const struct plan_problem *whole,
@@ -145,6 +148,32 @@ void plan_tree_take_cuts(struct plan_tree *tree, const struct plan_tree *from)
     tree->relax.key = 0;
 }
 
+static bool has_credit(const struct plan_row *row)
+{
+    for (uint32_t i = 0; i < row->term_count; i++)
+        if (row->terms[i].factor <= 0)
+            return true;
+    return false;
+}
+
+/* No column has more replicas than any of the rows has room for. */
+static void limit_to_rest(struct plan_tree *tree)
+{
+    for (uint32_t r = 0; r < tree->part.row_count; r++) {
+        const struct plan_row *row = &tree->part.rows[r];
+        double side = tree->relax.rows.upper[tree->relax.first_rule + r];
+        bool is_limit = side < PLAN_LP_INFINITY && !has_credit(row);
+        for (uint32_t i = 0; is_limit && i < row->term_count; i++) {
+            uint32_t c = row->terms[i].column;
+            double most = floor(side / row->terms[i].factor + WHOLE_WITHIN);
+            most = most > tree->first_lower[c] ? most : tree->first_lower[c];
+            if (most < tree->root_upper[c])
+                tree->root_upper[c] = most;
+        }
+    }
+    plan_relax_limit(&tree->relax, tree->root_upper);
+}
+
 void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place)
 {
     plant(tree);
@@ -154,6 +183,7 @@ void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place)
                         plan_place_used(place, tree->service, tree->row_of[i]);
         plan_relax_rule(&tree->relax, i, row->lower - others, row->upper - others);
     }
+    limit_to_rest(tree);
 }
 
 void plan_tree_price(struct plan_tree *tree, const double *prices)
@@ -622,6 +652,25 @@ enum err plan_tree_cut(struct plan_tree *tree, struct plan_knapsack *knapsack,
     return err;
 }
 
+/* Of large services there are too many points, and their relaxation says nearly all. */
+static bool is_small(const struct plan_relax *relax)
+{
+    double count = 0;
+    for (uint32_t c = 0; c < relax->first_open; c++)
+        count += relax->solution.x[c];
+    return count <= ENUMERATED_MAX;
+}
+
+double plan_tree_cut_rest(struct plan_tree *tree, bool (*is_over)(void *), void *context)
+{
+    enter(tree, 0);
+    if (plan_relax_close(&tree->relax, 0, 0, is_over, context) != ERR_OK)
+        return INFINITY;
+    if (!is_small(&tree->relax) && cut_root(tree, REST_GAIN, is_over, context) != ERR_OK)
+        return INFINITY;
+    return plan_relax_bound(&tree->relax);
+}
+
 void plan_tree_round(struct plan_tree *tree, struct plan_place *place)
 {
     plan_tree_meet(tree, place);
@@ -653,15 +702,6 @@ static bool may_enumerate(const struct plan_tree *tree)
 uint64_t plan_tree_expect(const struct plan_tree *tree, uint32_t count)
 {
     return may_enumerate(tree) ? tree->allowance : (uint64_t)count * WORK_OF_LEAF;
-}
-
-/* Of large services there are too many points, and their relaxation says nearly all. */
-static bool is_small(const struct plan_relax *relax)
-{
-    double count = 0;
-    for (uint32_t c = 0; c < relax->first_open; c++)
-        count += relax->solution.x[c];
-    return count <= ENUMERATED_MAX;
 }
 
 bool plan_tree_enumerate(struct plan_tree *tree, struct plan_enumerator *enumerator,

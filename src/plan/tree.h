@@ -79,6 +79,10 @@ void plan_tree_take_cuts(struct plan_tree *tree, const struct plan_tree *from);
 /* A tree with <is_whole>: begins again, within what the other services leave of the common rows. */
 void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place);
 
+/* Behind it and the prices: what every plan within that costs at least; of a large service with
+ * Hall's cuts and rounding ones for it. INFINITY: there is none. */
+double plan_tree_cut_rest(struct plan_tree *tree, bool (*is_over)(void *), void *context);
+
 /* The cuts that the last solution leans on, as rows of the whole's relaxation: those that it has
  * not been given yet, and those that its last solution violates. How many are new. */
 uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole);
