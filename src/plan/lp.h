@@ -20,6 +20,9 @@ enum { PLAN_LP_WORK = 1000 }; /* units of counted work of an iteration: solve.h 
 
 enum plan_lp_status { PLAN_LP_OPTIMAL, PLAN_LP_INFEASIBLE, PLAN_LP_UNBOUNDED, PLAN_LP_STOPPED };
 
+/* Of a column, or of a row as what it sums up to. */
+enum plan_lp_basis { PLAN_LP_AT_LOWER, PLAN_LP_AT_UPPER, PLAN_LP_BASIC };
+
 struct plan_lp_matrix {
     uint32_t column_count, row_count;
     const int32_t *starts;  /* by column: column_count + 1 */
@@ -55,6 +58,10 @@ struct plan_lp_api {
     void (*set_bounds)(struct plan_lp *lp, uint32_t column, double lower, double upper);
     void (*set_cost)(struct plan_lp *lp, uint32_t column, double cost);
     void (*set_row_bounds)(struct plan_lp *lp, uint32_t row, double lower, double upper);
+    /* enum plan_lp_basis of each column and row: to begin with, and as the last solution left it.
+     */
+    void (*set_basis)(struct plan_lp *lp, const uint8_t *columns, const uint8_t *rows);
+    void (*get_basis)(struct plan_lp *lp, uint8_t *columns, uint8_t *rows);
     /* Dual simplex from the last basis; at most <iterations_max>. */
     void (*solve)(struct plan_lp *lp, uint32_t iterations_max, struct plan_lp_solution *ret);
 };

@@ -22,12 +22,16 @@
     X(Clp_loadProblem)                                                                             \
     X(Clp_addRows)                                                                                 \
     X(Clp_deleteRows)                                                                              \
+    X(Clp_numberColumns)                                                                           \
     X(Clp_numberRows)                                                                              \
     X(Clp_columnLower)                                                                             \
     X(Clp_columnUpper)                                                                             \
     X(Clp_objective)                                                                               \
     X(Clp_rowLower)                                                                                \
     X(Clp_rowUpper)                                                                                \
+    X(Clp_copyinStatus)                                                                            \
+    X(Clp_getColumnStatus)                                                                         \
+    X(Clp_getRowStatus)                                                                            \
     X(Clp_setMaximumIterations)                                                                    \
     X(Clp_dual)                                                                                    \
     X(Clp_status)                                                                                  \
@@ -40,7 +44,10 @@
 enum {
     CLP_SCALING_GEOMETRIC = 2,  /* a fifth fewer iterations than without, as measured */
     CLP_PERTURBATION_AUTO = 50, /* of costs: takes a third of a large solution's time away */
-    PERTURBED_MIN = 2000        /* columns; trees of one service find worse plans with it */
+    PERTURBED_MIN = 2000,       /* columns; trees of one service find worse plans with it */
+    CLP_BASIC = 1,              /* statuses: ClpSimplex.hpp */
+    CLP_AT_UPPER = 2,
+    CLP_AT_LOWER = 3
 };
 
 static struct {
@@ -104,6 +111,39 @@ static void clp_set_row_bounds(struct plan_lp *lp, uint32_t row, double lower, d
     clp.Clp_rowUpper(model_of(lp))[row] = upper;
 }
 
+static enum plan_lp_basis basis_of(int status)
+{
+    return status == CLP_BASIC      ? PLAN_LP_BASIC
+           : status == CLP_AT_UPPER ? PLAN_LP_AT_UPPER
+                                    : PLAN_LP_AT_LOWER;
+}
+
+static void clp_set_basis(struct plan_lp *lp, const uint8_t *columns, const uint8_t *rows)
+{
+    static const unsigned char statuses[] = {[PLAN_LP_AT_LOWER] = CLP_AT_LOWER,
+                                             [PLAN_LP_AT_UPPER] = CLP_AT_UPPER,
+                                             [PLAN_LP_BASIC] = CLP_BASIC};
+    int column_count = clp.Clp_numberColumns(model_of(lp));
+    int row_count = clp.Clp_numberRows(model_of(lp));
+    unsigned char *all = malloc((size_t)(column_count + row_count));
+    if (!all)
+        return; /* it begins with none */
+    for (int c = 0; c < column_count; c++)
+        all[c] = statuses[columns[c]];
+    for (int r = 0; r < row_count; r++)
+        all[column_count + r] = statuses[rows[r]];
+    clp.Clp_copyinStatus(model_of(lp), all);
+    free(all);
+}
+
+static void clp_get_basis(struct plan_lp *lp, uint8_t *columns, uint8_t *rows)
+{
+    for (int c = 0; c < clp.Clp_numberColumns(model_of(lp)); c++)
+        columns[c] = basis_of(clp.Clp_getColumnStatus(model_of(lp), c));
+    for (int r = 0; r < clp.Clp_numberRows(model_of(lp)); r++)
+        rows[r] = basis_of(clp.Clp_getRowStatus(model_of(lp), r));
+}
+
 static void clp_solve(struct plan_lp *lp, uint32_t iterations_max, struct plan_lp_solution *ret)
 {
     static const enum plan_lp_status meanings[] = {PLAN_LP_OPTIMAL, PLAN_LP_INFEASIBLE,
@@ -159,6 +199,8 @@ enum err plan_lp_clp_open(struct plan_lp_api *ret_api, struct text *why)
                                     .set_bounds = clp_set_bounds,
                                     .set_cost = clp_set_cost,
                                     .set_row_bounds = clp_set_row_bounds,
+                                    .set_basis = clp_set_basis,
+                                    .get_basis = clp_get_basis,
                                     .solve = clp_solve};
     return ERR_OK;
 }

@@ -294,8 +294,9 @@ struct plan_probe {
     struct plan_demand_set sets[SETS_MAX + 1];
     int64_t room[PLAN_NODES_MAX];
     bool is_lost[PLAN_NODES_MAX], is_reached[PLAN_NODES_MAX];
-    int64_t *limits;              /* of each edge */
-    double value[PLAN_NODES_MAX]; /* the same as <room>, in requests per second */
+    int64_t *limits;                 /* of each edge */
+    int64_t rates[PLAN_DEMANDS_MAX]; /* of each demand, but for what stays unmet */
+    double value[PLAN_NODES_MAX];    /* the same as <room>, in requests per second */
 };
 
 /* Room of the nodes at the LP's solution; rounded up, so that no cut is found that rounding made.
@@ -374,13 +375,14 @@ static void set_limits(const struct plan_relax *relax, struct plan_probe *probe)
 /* The sets of demands that cannot be routed after the probe's failure join its list. */
 static void find_sets(struct plan_relax *relax, struct plan_probe *probe, const int64_t *limits)
 {
-    struct plan_graph *graph = &relax->graphs[probe->service];
+    struct plan_graph *graph = &relax->graphs[probe->service], asked = *graph;
     struct plan_routing *routing = &relax->routings[probe->service];
+    asked.rates = probe->rates;
     routing->limits = limits;
-    if (plan_route_all(graph, routing, probe->room, &relax->work) == 0)
+    if (plan_route_all(&asked, routing, probe->room, &relax->work) == 0)
         return;
     struct plan_demand_set rest;
-    plan_routing_cut(graph, routing, &rest, probe->is_reached);
+    plan_routing_cut(&asked, routing, &rest, probe->is_reached);
     while ((rest.words[0] | rest.words[1]) && probe->set_count < SETS_MAX) {
         struct plan_demand_set *set = &probe->sets[probe->set_count];
         take_part(graph, &rest, probe->is_lost, set);
@@ -391,12 +393,26 @@ static void find_sets(struct plan_relax *relax, struct plan_probe *probe, const 
     }
 }
 
+/* What the solution leaves unmet is not to be routed; rounded down, as above. */
+static void set_rates(const struct plan_relax *relax, struct plan_probe *probe)
+{
+    const struct plan_graph *graph = &relax->graphs[probe->service];
+    uint32_t first = relax->problem->services[probe->service].demand_first;
+    for (uint32_t d = 0; d < graph->demand_count; d++) {
+        uint32_t unmet = relax->unmet_columns[first + d];
+        double left = unmet == PLAN_NONE ? 0 : 1e6 * relax->solution.x[unmet];
+        int64_t rate = left > 0 ? graph->rates[d] - (int64_t)left - 1 : graph->rates[d];
+        probe->rates[d] = rate > 0 ? rate : 0;
+    }
+}
+
 void plan_relax_find_sets(struct plan_relax *relax, uint32_t service)
 {
     static const double shares[] = {1.0, 0.97, 0.9, 0.8, 0.65, 0.5};
     struct plan_probe *probe = relax->probe;
     probe->service = service;
     probe->set_count = 0;
+    set_rates(relax, probe);
     for (uint32_t f = 0; f <= relax->problem->failure_count; f++) {
         probe->failure = f == 0 ? PLAN_NONE : f - 1;
         if (!probe_fill(relax, probe))
@@ -432,34 +448,6 @@ static uint32_t separate_open(struct plan_relax *relax, uint32_t service)
     return added;
 }
 
-/* Of the last part of (3). */
-static void separate_empty(struct plan_relax *relax)
-{
-    const struct plan_problem *problem = relax->problem;
-    const double *x = relax->solution.x;
-    for (uint32_t v = 0; v < problem->node_count; v++) {
-        const struct plan_node *node = &problem->nodes[v];
-        uint32_t end = node->column_first + node->column_count;
-        double count = 0;
-        for (uint32_t c = node->column_first; c < end; c++)
-            count += x[c];
-        if (x[relax->first_open + v] <= count + 1e-6 || !plan_relax_has_open(relax, v) ||
-            node->replicas_min > 1 || !plan_relax_has_room(relax, node->column_count + 1))
-            continue;
-        plan_relax_row(relax, 0, PLAN_LP_INFINITY);
-        for (uint32_t c = node->column_first; c < end; c++)
-            plan_relax_term(relax, c, 1);
-        plan_relax_term(relax, relax->first_open + v, -1);
-    }
-}
-
-void plan_relax_separate_nodes(struct plan_relax *relax)
-{
-    separate_empty(relax);
-    for (uint32_t s = 0; s < relax->problem->service_count; s++)
-        (void)separate_open(relax, s);
-}
-
 /* A set that one failure violates is looked at with every other too: the loss of each region in
  * turn is what the programme would try next. */
 static uint32_t separate(struct plan_relax *relax, uint32_t service)
@@ -469,6 +457,7 @@ static uint32_t separate(struct plan_relax *relax, uint32_t service)
     probe->service = service;
     probe->set_count = 0;
     set_limits(relax, probe);
+    set_rates(relax, probe);
     for (uint32_t f = 0; f <= failures; f++) {
         probe->failure = f == 0 ? PLAN_NONE : f - 1;
         if (probe_fill(relax, probe))
@@ -583,7 +572,7 @@ enum err plan_relax_begin(struct plan_relax *relax, const struct plan_problem *p
         return ERR_MEMORY;
     make_columns(relax);
     make_rows(relax);
-    relax->first_cut = relax->exported = relax->rows.count;
+    relax->first_cut = relax->rows.count;
     single_cuts(relax);
     struct plan_lp_matrix empty = {.column_count = relax->column_count,
                                    .starts = relax->starts, /* all zero yet */
@@ -612,6 +601,15 @@ static uint32_t separate_all(struct plan_relax *relax)
     uint32_t added = 0;
     for (uint32_t s = 0; s < relax->problem->service_count; s++)
         added += separate(relax, s);
+    return added;
+}
+
+uint32_t plan_relax_separate(struct plan_relax *relax, const double *x)
+{
+    const double *own = relax->solution.x;
+    relax->solution.x = x;
+    uint32_t added = separate_all(relax);
+    relax->solution.x = own;
     return added;
 }
 

@@ -66,8 +66,8 @@ struct plan_relax {
     double *scratch, *reduced; /* scratch, twice and once of each column */
     struct plan_cut *cuts;     /* of the sets of demands that were found last */
     uint32_t cut_count, cuts_max;
-    uint32_t sent;     /* rows that the library has */
-    uint32_t exported; /* rows below were given to another relaxation */
+    uint32_t sent;       /* rows that the library has */
+    const double *other; /* another solution whose rows stay; NULL: none */
     struct plan_lp_solution solution;
     uint64_t work;
 };
@@ -84,6 +84,9 @@ void plan_relax_end(struct plan_relax *relax);
  * ERR_VALUE: no plan exists (infeasible). */
 MUST_USE enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds, double gain_min,
                                    bool (*is_over)(void *), void *context);
+
+/* Adds the cuts that <x> violates, a solution of another programme with the same columns. */
+uint32_t plan_relax_separate(struct plan_relax *relax, const double *x);
 
 /* Room for looking for rounding cuts; NULL: the arena is too small. */
 struct plan_cutter *plan_cutter_new(const struct plan_problem *problem, struct arena *arena);
@@ -112,10 +115,6 @@ struct plan_knapsack *plan_knapsack_new(uint32_t node_max, uint32_t column_max,
 /* knapsack.c: a round of cuts at the last solution of one service of which every region may be
  * lost; how many rows. */
 uint32_t plan_relax_cut_knapsacks(struct plan_relax *relax, struct plan_knapsack *scratch);
-
-/* Adds the rows (3) that the last solution violates, which parts have from the beginning: replicas
- * of closed nodes, and open nodes without one. */
-void plan_relax_separate_nodes(struct plan_relax *relax);
 
 /* Other sides for a row of the problem. */
 void plan_relax_rule(struct plan_relax *relax, uint32_t rule, double lower, double upper);

@@ -5,6 +5,8 @@
 #include "base/check.h"
 #include "plan/relax.h"
 
+#define SLACK_MIN 1e-6
+
 static int32_t *starts_of(struct plan_relax *relax)
 {
     return (int32_t *)(uintptr_t)relax->rows.starts;
@@ -84,7 +86,7 @@ static void remove_cuts(struct plan_relax *relax,
 {
     struct plan_lp_rows *rows = &relax->rows;
     int32_t *gone = relax->starts;
-    uint32_t count = 0, kept = relax->first_cut, exported = relax->exported;
+    uint32_t count = 0, kept = relax->first_cut;
     for (uint32_t r = relax->first_cut; r < rows->count; r++) {
         if (!goes(relax, r)) {
             move_row(relax, r, kept++);
@@ -92,23 +94,28 @@ static void remove_cuts(struct plan_relax *relax,
         }
         if (r < relax->sent)
             gone[count++] = (int32_t)r;
-        exported -= r < relax->exported;
     }
     if (count > 0)
         relax->api->delete_rows(relax->lp, count, gone);
     rows->count = kept;
     relax->sent -= count;
-    relax->exported = exported;
 }
 
-/* Does the solution not lean on the row? One that the library does not have yet stays. */
-static bool is_slack(const struct plan_relax *relax, uint32_t row)
+/* By how much does the solution keep the row? */
+static double slack_at(const struct plan_relax *relax, uint32_t row, const double *x)
 {
     const struct plan_lp_rows *rows = &relax->rows;
     double value = 0, lower = rows->lower[row];
-    for (int32_t i = rows->starts[row]; row < relax->sent && i < rows->starts[row + 1]; i++)
-        value += rows->values[i] * relax->solution.x[rows->columns[i]];
-    return row < relax->sent && value - lower > 1e-6 * (1 + __builtin_fabs(lower));
+    for (int32_t i = rows->starts[row]; i < rows->starts[row + 1]; i++)
+        value += rows->values[i] * x[rows->columns[i]];
+    return (value - lower) / (1 + __builtin_fabs(lower));
+}
+
+/* Does neither solution lean on the row? One that the library does not have yet stays. */
+static bool is_slack(const struct plan_relax *relax, uint32_t row)
+{
+    return row < relax->sent && slack_at(relax, row, relax->solution.x) > SLACK_MIN &&
+           (!relax->other || __builtin_fabs(slack_at(relax, row, relax->other)) > SLACK_MIN);
 }
 
 static bool is_of_limits(const struct plan_relax *relax, uint32_t row)

@@ -7,12 +7,10 @@
 #include "base/sort.h"
 #include "plan/parts.h"
 #include "plan/seek.h"
+#include "plan/whole.h"
 
 enum {
-    ROWS_MAX = 16384,
-    ROWS_KEPT = 2048, /* cuts of the whole: more make it too slow; what is missed comes again */
-    PRICE_ROUNDS = 8,
-    ROUNDING_ROUNDS = 8,
+    PRICE_ROUNDS = 9,
     THOROUGH_ROUNDS = 24,
     LEAVES_A_TURN = 32,
     GROWN_AT_ONCE = 4, /* trees; */
@@ -30,10 +28,8 @@ enum {
 /* A plan whose cost is this near to the bound is optimal: trees leave what is not worth a branch.
  */
 #define PROVEN_WITHIN 1e-6
-/* The services' bounds together are this near to the whole's: time for rounding cuts. */
-#define PRICES_WITHIN 3e-3
-/* Rounding goes on as long as it raises the whole's bound by this share. */
-#define ROUNDING_GAIN 5e-5
+/* Prices are looked for as long as they may raise the bound by this share. */
+#define PRICE_GAIN    5e-5
 #define EFFORT        1.3e10 /* simplex iterations times rows squared: some 130 ms */
 #define REPLICAS      50.0   /* of a service: neither small nor large */
 #define THOROUGH_GAIN 1e-6
@@ -53,8 +49,8 @@ struct turn {
 struct search {
     const struct plan_problem *problem;
     const struct plan_limits *limits;
-    const uint32_t *warm; /* counts of a plan to begin with; NULL: none */
-    struct plan_relax relax;
+    const uint32_t *warm;      /* counts of a plan to begin with; NULL: none */
+    struct plan_whole whole;   /* of prices */
     struct plan_seeker seeker; /* of the plan */
     struct plan_tree *trees;   /* of each service, at prices: for the bound */
     struct plan_tree joint;    /* all services, for what prices leave open: of a small problem */
@@ -78,7 +74,7 @@ struct search {
 
 static uint64_t work_of(const struct search *search)
 {
-    uint64_t work = search->relax.work + plan_seeker_work(&search->seeker);
+    uint64_t work = search->whole.work + plan_seeker_work(&search->seeker);
     for (uint32_t s = 0; s < search->problem->service_count; s++)
         work += search->trees[s].relax.work;
     return work + search->joint.relax.work;
@@ -180,24 +176,28 @@ static enum plan_stop why_stopped(const struct search *search, enum plan_status 
 /* Prices of the common rows from the relaxation; a wrong sign is taken for none. */
 static void set_prices(struct search *search)
 {
-    const struct plan_relax *relax = &search->relax;
     const struct plan_problem *problem = search->problem;
     search->priced_usd_h = 0;
     for (uint32_t r = 0; r < problem->row_count; r++) {
-        double price = relax->solution.duals[relax->first_rule + r];
+        double price = search->whole.prices[r];
         double side = price > 0 ? problem->rows[r].lower : problem->rows[r].upper;
-        bool is_shared = !plan_row_is_of_one_service(problem, &problem->rows[r]);
-        bool is_priced = is_shared && price != 0 && __builtin_fabs(side) < PLAN_LP_INFINITY;
+        bool is_priced = price != 0 && __builtin_fabs(side) < PLAN_LP_INFINITY;
         search->prices[r] = is_priced ? price : 0;
         search->priced_usd_h += is_priced ? price * side : 0;
     }
 }
 
-static void add_up_bound(struct search *search)
+static double sum_of_bounds(const struct search *search)
 {
     double bound = search->priced_usd_h;
     for (uint32_t s = 0; s < search->problem->service_count; s++)
         bound += search->trees[s].bound_usd_h;
+    return bound;
+}
+
+static void add_up_bound(struct search *search)
+{
+    double bound = sum_of_bounds(search);
     if (bound > search->bound_usd_h)
         search->bound_usd_h = bound;
 }
@@ -465,7 +465,7 @@ static enum err begin(struct search *search, const struct plan_lp_api *lp, struc
     enum err err =
         plan_seeker_init(&search->seeker, problem, lp, search->trees, search->prices, arena);
     if (!err)
-        err = plan_relax_begin(&search->relax, problem, lp, ROWS_MAX, arena);
+        err = plan_whole_init(&search->whole, problem, lp, search->trees, arena);
     search->has_joint = problem->column_count <= JOINT_COLUMNS_MAX;
     if (!err && search->has_joint)
         err = plan_tree_begin_joint(&search->joint, problem, lp, arena);
@@ -475,22 +475,25 @@ static enum err begin(struct search *search, const struct plan_lp_api *lp, struc
 static void close_task(struct search *search, struct turn *turn, uint32_t hand)
 {
     (void)hand;
+    struct plan_closing closing = {.rounds_cuts = search->rounds_cuts,
+                                   .other =
+                                       plan_whole_solution(&search->whole, turn->tree->service),
+                                   .separates_other = search->whole.is_exact};
     plan_tree_price(turn->tree, search->prices);
-    turn->err = plan_tree_close(turn->tree, search->rounds_cuts, turn_is_over, turn);
+    turn->err = plan_tree_close(turn->tree, &closing, turn_is_over, turn);
 }
 
-/* Each service's relaxation at the prices there are; its cuts go to the whole's. */
-static enum err close_services(struct search *search, bool rounds_cuts, uint32_t *ret_new)
+/* Each service's relaxation at the prices there are, and what they cost together. */
+static enum err close_services(struct search *search, bool rounds_cuts, double *ret_usd_h)
 {
-    *ret_new = 0;
     search->rounds_cuts = rounds_cuts;
     add_all_turns(search, close_task);
     run_turns(search);
     for (uint32_t s = 0; s < search->problem->service_count; s++) {
         if (search->turns[s].err)
             return search->turns[s].err;
-        *ret_new += plan_tree_export(&search->trees[s], &search->relax);
     }
+    *ret_usd_h = sum_of_bounds(search);
     add_up_bound(search);
     return ERR_OK;
 }
@@ -498,9 +501,8 @@ static enum err close_services(struct search *search, bool rounds_cuts, uint32_t
 static void note_unmet(struct search *search)
 {
     for (uint32_t d = 0; d < search->problem->demand_count; d++) {
-        uint32_t column = search->relax.unmet_columns[d];
         double rate = 1e-6 * (double)search->problem->demands[d].rate;
-        double unmet = column == PLAN_NONE ? 0 : search->relax.solution.x[column] / rate;
+        double unmet = plan_whole_unmet(&search->whole, d) / rate;
         search->unmet[d] = unmet < 1e-9 ? 0 : unmet > 1 ? 1 : unmet;
     }
 }
@@ -509,8 +511,8 @@ static void note_unmet(struct search *search)
  * more where services are small, since trees have the more to gain in that time. */
 static double effort_of(const struct search *search)
 {
-    double rows = search->relax.rows.count, replicas = 0;
-    double effort = search->relax.solution.iterations * rows * rows / EFFORT;
+    double rows = search->whole.rows.count, replicas = 0;
+    double effort = search->whole.iterations * rows * rows / EFFORT;
     for (uint32_t c = 0; c < search->problem->column_count; c++)
         replicas += search->values[c];
     double part = REPLICAS * search->problem->service_count / (replicas + 1);
@@ -524,37 +526,25 @@ static double effort_of(const struct search *search)
  * plan exists. */
 static enum err find_prices(struct search *search, double *ret_root_usd_h)
 {
-    uint32_t rounding = 0;
-    double last = 0;
+    uint32_t rounds = search->is_thorough ? THOROUGH_ROUNDS : PRICE_ROUNDS;
+    double last = 0, whole = 0;
     for (uint32_t round = 0;; round++) {
-        uint32_t added;
-        enum err err = close_services(search, rounding > 0, &added);
-        double bound = search->bound_usd_h;
-        if (rounding == 0 && !search->is_thorough)
-            *ret_root_usd_h = bound;
-        if (err || is_over(search) || (added == 0 && rounding > 0))
+        double sum = 0;
+        enum err err = close_services(search, round > 0, &sum);
+        if (round == 0 && !search->is_thorough)
+            *ret_root_usd_h = search->bound_usd_h;
+        double gain = sum - last > whole - sum ? sum - last : whole - sum;
+        double gain_min = search->is_thorough ? THOROUGH_GAIN : PRICE_GAIN * effort_of(search);
+        if (err || is_over(search) || (round > 1 && gain <= gain_min * sum) || round == rounds)
             return err;
-        err = plan_relax_close(&search->relax, 0, 0, NULL, NULL);
+        err = plan_whole_solve(&search->whole, search->prices);
         if (err)
             return err;
-        double whole = plan_relax_bound(&search->relax);
-        memcpy(search->values, search->relax.solution.x,
-               search->problem->column_count * sizeof *search->values);
+        plan_whole_values(&search->whole, search->values);
         note_unmet(search);
-        if (whole > search->bound_usd_h)
-            search->bound_usd_h = whole;
-        bool is_near = whole - bound <= PRICES_WITHIN * whole || round == PRICE_ROUNDS;
-        if (rounding > 0 || is_near)
-            rounding++;
-        double gain_min = search->is_thorough ? THOROUGH_GAIN : ROUNDING_GAIN * effort_of(search);
-        if (rounding == (search->is_thorough ? THOROUGH_ROUNDS : ROUNDING_ROUNDS) ||
-            (rounding > 2 && whole - last <= gain_min * whole))
-            return ERR_OK;
-        last = whole;
         set_prices(search);
-        if (search->relax.rows.count - search->relax.first_cut > ROWS_KEPT)
-            plan_relax_purge(&search->relax);
-        plan_relax_separate_nodes(&search->relax);
+        whole = search->whole.cost_usd_h;
+        last = sum;
     }
 }
 
@@ -563,7 +553,7 @@ static void leave_unmet(struct search *search)
 {
     const struct plan_problem *problem = search->problem;
     for (uint32_t d = 0; d < problem->demand_count; d++)
-        if (search->relax.unmet_columns[d] != PLAN_NONE)
+        if (search->problem->demands[d].unmet_usd < PLAN_LP_INFINITY)
             plan_place_answer(&search->seeker.place, d,
                               (int64_t)((1 - search->unmet[d]) * (double)problem->demands[d].rate));
 }
@@ -599,7 +589,7 @@ static enum err find(struct search *search, struct arena *arena, struct plan_res
     if (!err)
         find_first_plan(search);
     if (!err && isinf(seeker->best_usd_h) && !is_over(search)) { /* perhaps there is none */
-        search->is_thorough = true;
+        search->is_thorough = search->whole.is_exact = true;
         err = find_prices(search, &ret_result->root_usd_h);
         if (!err)
             find_first_plan(search);
@@ -648,16 +638,15 @@ static enum err solve(const struct plan_problem *problem, const struct plan_lp_a
     if (!err)
         err = find(search, arena, &result);
     result.bound_usd_h = search->bound_usd_h;
-    result.cuts = search->relax.cut_count;
     if (!err) {
         result.work = work_of(search);
         result.stop = why_stopped(search, result.status);
     }
-    plan_relax_end(&search->relax);
     plan_tree_end(&search->joint);
     plan_seeker_end(&search->seeker);
     for (uint32_t s = 0; search->trees && s < problem->service_count; s++) {
         result.nodes += search->trees[s].solved;
+        result.cuts += search->trees[s].relax.cut_count;
         plan_tree_end(&search->trees[s]);
     }
     if (err)

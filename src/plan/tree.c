@@ -36,14 +36,6 @@ enum {
 #define GAIN_MIN      0.05 /* of what is open, by an enumeration */
 #define WORTH         1e-7 /* share of the cost that a leaf must promise to save */
 
-static uint32_t demand_of(const struct plan_relax *relax, uint32_t column)
-{
-    uint32_t d = 0;
-    while (relax->unmet_columns[d] != column)
-        d++;
-    return d;
-}
-
 /* Nothing is known but the root. */
 static void plant(struct plan_tree *tree)
 {
@@ -222,62 +214,22 @@ static enum err cut_root(struct plan_tree *tree, double gain_min, bool (*is_over
     }
 }
 
-enum err plan_tree_close(struct plan_tree *tree, bool rounds_cuts, bool (*is_over)(void *),
-                         void *context)
-{
-    enum err err = rounds_cuts
-                       ? cut_root(tree, PRICE_GAIN, is_over, context)
-                       : plan_relax_close(&tree->relax, CLOSE_ROUNDS, PRICE_GAIN, is_over, context);
-    if (!err)
-        tree->bound_usd_h = plan_relax_bound(&tree->relax);
-    return err;
-}
-
-/* The column of the whole's relaxation that one of the tree's stands for. */
-static uint32_t whole_of(const struct plan_tree *tree, const struct plan_relax *whole, uint32_t c)
-{
-    const struct plan_service *own = &tree->whole->services[tree->service];
-    const struct plan_relax *relax = &tree->relax;
-    if (c < relax->first_open)
-        return c + own->column_first;
-    if (c < relax->first_load)
-        return whole->first_open + own->node_first + c - relax->first_open;
-    if (c < relax->first_load + own->node_count)
-        return whole->first_load + own->node_first + c - relax->first_load;
-    uint32_t demand = own->demand_first + demand_of(relax, c); /* no others are in cuts */
-    return whole->unmet_columns[demand];
-}
-
-/* Does the whole's last solution keep the row? */
-static bool is_kept(const struct plan_tree *tree, const struct plan_relax *whole, uint32_t row)
-{
-    const struct plan_lp_rows *rows = &tree->relax.rows;
-    double value = 0, lower = rows->lower[row];
-    for (int32_t i = rows->starts[row]; i < rows->starts[row + 1]; i++)
-        value +=
-            rows->values[i] * whole->solution.x[whole_of(tree, whole, (uint32_t)rows->columns[i])];
-    return value >= lower - 1e-6 * (1 + __builtin_fabs(lower));
-}
-
-uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole)
+enum err plan_tree_close(struct plan_tree *tree, const struct plan_closing *closing,
+                         bool (*is_over)(void *), void *context)
 {
     struct plan_relax *relax = &tree->relax;
-    const struct plan_lp_rows *rows = &relax->rows;
-    uint32_t sent = 0;
-    plan_relax_purge(relax);
-    for (uint32_t r = relax->first_cut; r < rows->count; r++) {
-        if (r < relax->exported && is_kept(tree, whole, r))
-            continue; /* it is there, or was of no use */
-        if (!plan_relax_has_room(whole, (uint32_t)(rows->starts[r + 1] - rows->starts[r])))
-            break;
-        plan_relax_row(whole, rows->lower[r], rows->upper[r]);
-        for (int32_t i = rows->starts[r]; i < rows->starts[r + 1]; i++)
-            plan_relax_term(whole, whole_of(tree, whole, (uint32_t)rows->columns[i]),
-                            rows->values[i]);
-        sent += r >= relax->exported;
+    relax->other = closing->other;
+    enum err err = closing->rounds_cuts
+                       ? cut_root(tree, PRICE_GAIN, is_over, context)
+                       : plan_relax_close(relax, CLOSE_ROUNDS, PRICE_GAIN, is_over, context);
+    if (!err) {
+        tree->bound_usd_h = plan_relax_bound(relax);
+        plan_relax_purge(relax);
     }
-    relax->exported = rows->count;
-    return sent;
+    if (!err && closing->other && closing->separates_other)
+        (void)plan_relax_separate(relax, closing->other);
+    relax->other = NULL;
+    return err;
 }
 
 void plan_tree_end(struct plan_tree *tree)

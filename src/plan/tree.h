@@ -18,6 +18,12 @@ struct plan_leaf {
     double part; /* how far the parent's value was off: 0 .. 1 */
 };
 
+struct plan_closing {
+    bool rounds_cuts;     /* a round of rounding cuts, too? */
+    const double *other;  /* another solution of the tree's programme; NULL: none */
+    bool separates_other; /* are the cuts looked for that it violates? */
+};
+
 struct plan_tree {
     const struct plan_problem *whole;
     struct plan_problem part;       /* one service */
@@ -68,10 +74,10 @@ bool plan_tree_take_part(struct plan_tree *tree, const struct plan_problem *whol
  * begins to grow; rows of one service alone stay rows. */
 void plan_tree_price(struct plan_tree *tree, const double *prices);
 
-/* Hall's cuts at these prices, and a round of rounding cuts behind them; bound_usd_h. ERR_VALUE:
+/* Hall's cuts at these prices, and bound_usd_h. Only cuts that a solution leans on stay. ERR_VALUE:
  * the service has no plan. */
-MUST_USE enum err plan_tree_close(struct plan_tree *tree, bool rounds_cuts, bool (*is_over)(void *),
-                                  void *context);
+MUST_USE enum err plan_tree_close(struct plan_tree *tree, const struct plan_closing *closing,
+                                  bool (*is_over)(void *), void *context);
 
 /* All cuts of another tree of the service. */
 void plan_tree_take_cuts(struct plan_tree *tree, const struct plan_tree *from);
@@ -82,10 +88,6 @@ void plan_tree_restart(struct plan_tree *tree, const struct plan_place *place);
 /* Behind it and the prices: what every plan within that costs at least; of a large service with
  * Hall's cuts and rounding ones for it. INFINITY: there is none. */
 double plan_tree_cut_rest(struct plan_tree *tree, bool (*is_over)(void *), void *context);
-
-/* The cuts that the last solution leans on, as rows of the whole's relaxation: those that it has
- * not been given yet, and those that its last solution violates. How many are new. */
-uint32_t plan_tree_export(struct plan_tree *tree, struct plan_relax *whole);
 
 /* The root's cuts, and bound_usd_h, and plans of its own; <knapsack>: scratch, NULL: no cuts of
  * that kind. ERR_VALUE: as above. */
