@@ -11,6 +11,7 @@
 
 enum {
     PRICE_ROUNDS = 9,
+    ROUNDING_FROM = 2, /* rounds: prices before are far away, and their cuts of no use later */
     THOROUGH_ROUNDS = 24,
     LEAVES_A_TURN = 32,
     GROWN_AT_ONCE = 4, /* trees; */
@@ -520,22 +521,22 @@ static double effort_of(const struct search *search)
     return effort > 1 ? effort : 1;
 }
 
-/* Prices of the common rows: the whole's relaxation gives them, the services answer with the cuts
- * that they violate there, until they violate none. Each service's cuts are found in a programme
- * of its own, which is small: a tenth of the time of finding them in the whole's. ERR_VALUE: no
- * plan exists. */
+/* Prices of the common rows: the whole's relaxation gives them, and the services answer with what
+ * they cost there and with the cuts that they violate, until neither can raise the bound. The last
+ * prices are those that the services were closed at. ERR_VALUE: no plan exists. */
 static enum err find_prices(struct search *search, double *ret_root_usd_h)
 {
     uint32_t rounds = search->is_thorough ? THOROUGH_ROUNDS : PRICE_ROUNDS;
     double last = 0, whole = 0;
     for (uint32_t round = 0;; round++) {
         double sum = 0;
-        enum err err = close_services(search, round > 0, &sum);
+        enum err err = close_services(search, round >= ROUNDING_FROM, &sum);
         if (round == 0 && !search->is_thorough)
             *ret_root_usd_h = search->bound_usd_h;
         double gain = sum - last > whole - sum ? sum - last : whole - sum;
         double gain_min = search->is_thorough ? THOROUGH_GAIN : PRICE_GAIN * effort_of(search);
-        if (err || is_over(search) || (round > 1 && gain <= gain_min * sum) || round == rounds)
+        if (err || is_over(search) || (round > ROUNDING_FROM && gain <= gain_min * sum) ||
+            round == rounds)
             return err;
         err = plan_whole_solve(&search->whole, search->prices);
         if (err)
