@@ -18,17 +18,17 @@ enum {
 static bool make_rows(struct plan_whole *whole, struct arena *arena)
 {
     const struct plan_problem *problem = whole->problem;
-    uint32_t terms = 6 * problem->column_count + 5 * problem->node_count;
+    whole->rows_max = 2 * problem->column_count + 4 * problem->node_count + ROWS_OF_CUTS;
+    whole->terms_max =
+        9 * problem->column_count + 5 * problem->node_count + ROWS_OF_CUTS * TERMS_OF_CUT;
+    uint32_t rows = whole->rows_max + problem->row_count, terms = whole->terms_max;
     for (uint32_t r = 0; r < problem->row_count; r++)
         terms += problem->rows[r].term_count + 1;
-    whole->rows_max =
-        2 * problem->column_count + 4 * problem->node_count + problem->row_count + ROWS_OF_CUTS;
-    whole->terms_max = terms + 3 * problem->column_count + ROWS_OF_CUTS * TERMS_OF_CUT;
-    whole->rows = (struct plan_lp_rows){.starts = ARENA_ROOM(arena, int32_t, whole->rows_max + 1),
-                                        .columns = ARENA_ROOM(arena, int32_t, whole->terms_max),
-                                        .values = ARENA_ROOM(arena, double, whole->terms_max),
-                                        .lower = ARENA_ROOM(arena, double, whole->rows_max),
-                                        .upper = ARENA_ROOM(arena, double, whole->rows_max)};
+    whole->rows = (struct plan_lp_rows){.starts = ARENA_ROOM(arena, int32_t, rows + 1),
+                                        .columns = ARENA_ROOM(arena, int32_t, terms),
+                                        .values = ARENA_ROOM(arena, double, terms),
+                                        .lower = ARENA_ROOM(arena, double, rows),
+                                        .upper = ARENA_ROOM(arena, double, rows)};
     return !arena->is_overflown;
 }
 
@@ -64,7 +64,7 @@ enum err plan_whole_init(struct plan_whole *whole, const struct plan_problem *pr
     whole->basis_of_tree = ARENA_ARRAY(arena, uint8_t, rows_of_tree);
     if (!make_rows(whole, arena))
         return ERR_MEMORY;
-    whole->basis = ARENA_ROOM(arena, uint8_t, most + whole->rows_max);
+    whole->basis = ARENA_ROOM(arena, uint8_t, most + whole->rows_max + problem->row_count);
     return arena->is_overflown ? ERR_MEMORY : ERR_OK;
 }
 
@@ -89,10 +89,11 @@ static bool is_of_use(const struct plan_whole *whole, uint32_t s, uint32_t c)
     if (!whole->has_solution || relax->lower[c] > 0 || whole->x[whole->first[s] + c] > 0 ||
         whole->basis_of_tree[c] != PLAN_LP_AT_LOWER)
         return true;
+    if (relax->upper[c] == 0)
+        return false;
     double open = relax->reduced[relax->first_open + tree->columns[c].node] / relax->upper[c];
     double away = relax->reduced[c] + (open > 0 ? open : 0);
-    return relax->upper[c] > 0 &&
-           away <= NEAR * tree->whole->columns[tree->column_first + c].cost_usd_h;
+    return away <= NEAR * tree->whole->columns[tree->column_first + c].cost_usd_h;
 }
 
 /* Of a node all of whose replicas are left out y and load are, too. What is neither is in. */
@@ -119,7 +120,6 @@ static void take_columns(struct plan_whole *whole, uint32_t s)
 
 static void add_term(struct plan_whole *whole, int32_t *end, uint32_t place, double value)
 {
-    CHECK((uint32_t)*end < whole->terms_max);
     ((int32_t *)(uintptr_t)whole->rows.columns)[*end] = (int32_t)place;
     ((double *)(uintptr_t)whole->rows.values)[(*end)++] = value;
 }
@@ -136,8 +136,8 @@ static void end_row(struct plan_whole *whole, int32_t end, double lower, double 
 
 static bool has_room(const struct plan_whole *whole, int32_t terms)
 {
-    return whole->rows.count + whole->problem->row_count < whole->rows_max &&
-           (uint32_t)(whole->rows.starts[whole->rows.count] + terms) < whole->terms_max;
+    return whole->rows.count < whole->rows_max &&
+           (uint32_t)(whole->rows.starts[whole->rows.count] + terms) <= whole->terms_max;
 }
 
 /* What is left until <x> breaks the row; below zero: it does. */

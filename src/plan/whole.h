@@ -26,10 +26,10 @@ struct plan_whole {
     uint32_t iterations;          /* of it */
     struct plan_lp_matrix matrix; /* what the library gets */
     struct plan_lp_rows rows;
-    uint32_t rows_max, terms_max;
-    uint32_t *place_of; /* of the columns of <x>, there; PLAN_NONE: not in */
-    uint32_t *used_of;  /* of the problem's rows: the column of what is used of it; PLAN_NONE */
-    uint8_t *basis;     /* of columns and rows there */
+    uint32_t rows_max, terms_max; /* of services' rows; shared ones have room besides */
+    uint32_t *place_of;           /* of the columns of <x>, there; PLAN_NONE: not in */
+    uint32_t *used_of; /* of the problem's rows: the column of what is used of it; PLAN_NONE */
+    uint8_t *basis;    /* of columns and rows there */
     uint8_t *basis_of_tree;
     uint64_t work;
 };
