@@ -43,7 +43,8 @@
 
 enum {
     CLP_SCALING_GEOMETRIC = 2,  /* a fifth fewer iterations than without, as measured */
-    CLP_PERTURBATION_AUTO = 50, /* of costs: takes a third of a large solution's time away */
+    CLP_PERTURBATION_AUTO = 50, /* of costs: takes a third of a large solution's time away, */
+    CLP_PERTURBATION_OFF = 100, /* but from a good basis it leads away */
     PERTURBED_MIN = 2000,       /* columns; trees of one service find worse plans with it */
     CLP_BASIC = 1,              /* statuses: ClpSimplex.hpp */
     CLP_AT_UPPER = 2,
@@ -133,6 +134,7 @@ static void clp_set_basis(struct plan_lp *lp, const uint8_t *columns, const uint
     for (int r = 0; r < row_count; r++)
         all[column_count + r] = statuses[rows[r]];
     clp.Clp_copyinStatus(model_of(lp), all);
+    clp.Clp_setPerturbation(model_of(lp), CLP_PERTURBATION_OFF);
     free(all);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/sort.h"
 
 enum {
     ATTEMPTS = 8,
@@ -89,6 +90,8 @@ enum err plan_seeker_init(struct plan_seeker *seeker, const struct plan_problem 
                                    .share = ARENA_ARRAY(arena, double, problem->row_count),
                                    .pushed = ARENA_ARRAY(arena, double, problem->row_count),
                                    .order = ARENA_ARRAY(arena, uint32_t, services),
+                                   .scratch = ARENA_ARRAY(arena, uint32_t, services),
+                                   .costs = ARENA_ARRAY(arena, double, services),
                                    .best = ARENA_ARRAY(arena, uint32_t, problem->column_count),
                                    .polished = ARENA_ARRAY(arena, uint32_t, services),
                                    .kept = ARENA_ARRAY(arena, uint32_t, problem->column_count),
@@ -369,15 +372,34 @@ static void improve(struct plan_seeker *seeker, uint32_t service,
     }
     take_into_pool(seeker, service);
     search_pushed(seeker, service);
-    if (service % EXCHANGE_EVERY == EXCHANGE_EVERY - 1)
+    if (seeker->turn % EXCHANGE_EVERY == EXCHANGE_EVERY - 1)
         plan_seek_exchange(seeker);
     uint32_t other = (uint32_t)rng_below(&place->rng, seeker->problem->service_count);
     if (other != service && plan_place_search_two(place, service, other))
         seeker->change++;
 }
 
+static bool costs_less(const void *costs, uint32_t a, uint32_t b)
+{
+    const double *all = costs;
+    return all[a] < all[b];
+}
+
+/* The cheapest services come first: those that come last fit into what is left, which small ones
+ * cannot. */
+static void sort_services(struct plan_seeker *seeker)
+{
+    for (uint32_t s = 0; s < seeker->problem->service_count; s++) {
+        seeker->order[s] = s;
+        seeker->costs[s] = plan_place_cost_of(&seeker->place, s);
+    }
+    sort_indices(seeker->order, seeker->scratch, seeker->problem->service_count, costs_less,
+                 seeker->costs);
+}
+
 static void begin_sweep(struct plan_seeker *seeker)
 {
+    sort_services(seeker);
     double top = tops[seeker->rise % COUNT_OF(tops)];
     seeker->part = top * (1 - seeker->sweep / (sweeps_of(seeker) - 1.0));
     for (uint32_t r = 0; r < seeker->problem->row_count; r++)
@@ -410,11 +432,12 @@ void plan_seek(struct plan_seeker *seeker, uint64_t work, struct plan_enumerator
     for (; (is_first || plan_seeker_work(seeker) < end) && !is_over(context); is_first = false) {
         if (seeker->turn == 0)
             begin_sweep(seeker);
+        uint32_t service = seeker->order[seeker->turn];
         if (is_last(seeker)) {
-            improve(seeker, seeker->turn, enumerator, is_over, context);
+            improve(seeker, service, enumerator, is_over, context);
         } else {
-            polish(seeker, seeker->turn, enumerator, is_over, context);
-            take_into_pool(seeker, seeker->turn);
+            polish(seeker, service, enumerator, is_over, context);
+            take_into_pool(seeker, service);
         }
         plan_seeker_keep_best(seeker);
         if (++seeker->turn == seeker->problem->service_count) {

@@ -32,11 +32,13 @@ struct plan_seeker {
     double *share;        /* of each row */
     double *pushed;       /* prices at which the pools' plans go together, for more of them */
     bool has_pushed;
-    uint32_t *order;    /* of services, in construction */
+    uint32_t *order;    /* of services, in construction and in each sweep */
+    uint32_t *scratch;  /* of it, */
+    double *costs;      /* and what each costs */
     uint32_t *best;     /* counts of the best plan */
     double best_usd_h;  /* INFINITY: none yet */
     uint32_t sweep;     /* which share it has */
-    uint32_t turn;      /* service, in the sweep */
+    uint32_t turn;      /* in the sweep's order */
     uint32_t rise;      /* how often prices rose */
     uint32_t change;    /* how often the plan changed */
     double begun_usd_h; /* what the sweep began with */

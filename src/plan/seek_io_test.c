@@ -155,6 +155,21 @@ static void test_what_is_scarce_goes_where_it_is_needed(void **state)
     end();
 }
 
+/* At list prices, whatever the sweep's are; what costs the same stays as it was. */
+static void test_the_cheapest_come_first(void **state)
+{
+    (void)state;
+    static const uint32_t order[SERVICES] = {1, 2, 3, 4, 0, 5, 6, 7};
+    begin(-4.5);
+    for (uint32_t s = 0; s < SERVICES; s += 4) { /* 0 gives what it has to 4: 20 and 10 */
+        plan_place_set(&bed.seeker.place, 2 * s, s == 0 ? 0 : NEEDED);
+        plan_place_set(&bed.seeker.place, 2 * s + 1, s == 0 ? NEEDED : 0);
+    }
+    plan_seek(&bed.seeker, 0, NULL, never, NULL);
+    assert_memory_equal(bed.seeker.order, order, sizeof order);
+    end();
+}
+
 /* Prices fall to nothing, and rise again where list prices change nothing more; what was best
  * stays. */
 static void test_prices_fall_and_rise(void **state)
@@ -224,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_scarce_goes_where_it_is_needed),
+        cmocka_unit_test(test_the_cheapest_come_first),
         cmocka_unit_test(test_prices_fall_and_rise),
         cmocka_unit_test(test_who_needs_it_least_gives_way),
         cmocka_unit_test(test_is_over_at_once),

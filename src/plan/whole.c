@@ -96,6 +96,35 @@ static bool is_of_use(const struct plan_whole *whole, uint32_t s, uint32_t c)
     return away <= NEAR * tree->whole->columns[tree->column_first + c].cost_usd_h;
 }
 
+/* A basic column may be left out with a row that does not bind without it: else it is in, since the
+ * basis would lack it. */
+static void take_basic(struct plan_whole *whole, uint32_t s)
+{
+    const struct plan_relax *relax = &whole->trees[s].relax;
+    const struct plan_lp_rows *rows = &relax->rows;
+    uint32_t *place_of = whole->place_of + whole->first[s];
+    uint8_t *basis = whole->basis_of_tree;
+    for (uint32_t r = 0; r < rows->count; r++) {
+        uint32_t goes = PLAN_NONE;
+        if (basis[relax->column_count + r] == PLAN_LP_BASIC)
+            continue;
+        for (int32_t i = rows->starts[r]; i < rows->starts[r + 1]; i++) {
+            uint32_t c = (uint32_t)rows->columns[i];
+            if (place_of[c] != PLAN_NONE) {
+                goes = PLAN_NONE;
+                break;
+            }
+            if (basis[c] == PLAN_LP_BASIC)
+                goes = c;
+        }
+        if (goes != PLAN_NONE)
+            basis[goes] = PLAN_LP_AT_LOWER;
+    }
+    for (uint32_t c = 0; c < relax->column_count; c++)
+        if (basis[c] == PLAN_LP_BASIC)
+            place_of[c] = 0;
+}
+
 /* Of a node all of whose replicas are left out y and load are, too. What is neither is in. */
 static void take_columns(struct plan_whole *whole, uint32_t s)
 {
@@ -110,6 +139,7 @@ static void take_columns(struct plan_whole *whole, uint32_t s)
             place_of[c] = place_of[relax->first_open + node] = place_of[relax->first_load + node] =
                 0;
         }
+    take_basic(whole, s);
     for (uint32_t c = 0; c < relax->column_count; c++)
         if (place_of[c] != PLAN_NONE)
             place_of[c] = add_column(whole, relax->lower[c], relax->upper[c], relax->cost[c],
@@ -279,7 +309,8 @@ static enum err solve(struct plan_whole *whole, const double *prices)
     if (!lp)
         return ERR_MEMORY;
     whole->api->add_rows(lp, &whole->rows);
-    whole->api->set_basis(lp, whole->basis, whole->basis + whole->matrix.column_count);
+    if (whole->has_solution)
+        whole->api->set_basis(lp, whole->basis, whole->basis + whole->matrix.column_count);
     whole->api->solve(lp, ITERATIONS_MAX, &solution);
     whole->work += (uint64_t)solution.iterations * PLAN_LP_WORK;
     if (solution.status == PLAN_LP_OPTIMAL)

@@ -13,7 +13,7 @@
 #include "plan/whole.h"
 #include "plan/world_test.h"
 
-enum { SEEDS = 30, ROUNDS = 60, HALL_ROUNDS = 400, ROWS = 8192 };
+enum { SEEDS = 30, ROUNDS = 60, CUT_ROUNDS = 5, HALL_ROUNDS = 400, ROWS = 8192 };
 
 static char memory[128 << 20];
 
@@ -102,7 +102,7 @@ static double relaxed(void)
 }
 
 /* What the services cost at the prices, and the prices x sides. INFINITY: one has no plan. */
-static double sum_of_services(void)
+static double sum_of_services(bool rounds_cuts)
 {
     const struct plan_problem *problem = &bed.world.problem;
     double sum = 0;
@@ -112,7 +112,8 @@ static double sum_of_services(void)
                                    : bed.prices[r] * problem->rows[r].upper;
     for (uint32_t s = 0; s < problem->service_count; s++) {
         plan_tree_price(&bed.trees[s], bed.prices);
-        struct plan_closing closing = {.other = plan_whole_solution(&bed.whole, s),
+        struct plan_closing closing = {.rounds_cuts = rounds_cuts,
+                                       .other = plan_whole_solution(&bed.whole, s),
                                        .separates_other = bed.whole.is_exact};
         if (plan_tree_close(&bed.trees[s], &closing, NULL, NULL))
             return INFINITY;
@@ -139,7 +140,7 @@ static double settle(double optimum)
 {
     double best = 0;
     for (uint32_t round = 0; round < ROUNDS; round++) {
-        double sum = sum_of_services();
+        double sum = sum_of_services(false);
         if (sum > optimum * (1 + 1e-9) + 1e-9)
             fail_msg("%s, round %u: %.9g of services, %.9g of all", bed.world.label, round, sum,
                      optimum);
@@ -207,7 +208,7 @@ static void test_it_begins_with_the_services_bases(void **state)
         double optimum = relaxed();
         if (!isinf(optimum) && !isinf(settle(optimum))) {
             take_prices();
-            (void)sum_of_services();
+            (void)sum_of_services(false);
             uint32_t columns = bed.whole.matrix.column_count, rows = bed.whole.rows.count;
             assert_int_equal(plan_whole_solve(&bed.whole, bed.prices), ERR_OK);
             first += columns + rows;
@@ -229,7 +230,7 @@ static void test_all_columns_are_in_where_few_have_no_solution(void **state)
         if (!isinf(optimum) && !isinf(settle(optimum))) {
             memset(bed.whole.x, 0, bed.whole.first[4] * sizeof *bed.whole.x);
             memset(bed.prices, 0, sizeof bed.prices);
-            (void)sum_of_services();
+            (void)sum_of_services(false);
             assert_int_equal(plan_whole_solve(&bed.whole, bed.prices), ERR_OK);
             again += bed.whole.matrix.column_count > bed.whole.first[4];
         }
@@ -238,11 +239,43 @@ static void test_all_columns_are_in_where_few_have_no_solution(void **state)
     assert_true(again > 0);
 }
 
+/* As many columns and rows are basic as there are rows: else the library mends it, and is not dual
+ * feasible any more. */
+static void check_basis(void)
+{
+    uint32_t basic = 0, rows = bed.whole.rows.count;
+    for (uint32_t i = 0; i < bed.whole.matrix.column_count + rows; i++)
+        basic += bed.whole.basis[i] == PLAN_LP_BASIC;
+    if (basic != rows)
+        fail_msg("%s: %u of %u", bed.world.label, basic, rows);
+}
+
+/* Also where a column that is left out is basic in a cut that is in. */
+static void test_the_basis_lacks_nothing(void **state)
+{
+    (void)state;
+    uint32_t left_out = 0;
+    for (size_t i = 0; i < COUNT_OF(shapes); i++)
+        for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+            begin(&shapes[i], seed);
+            for (uint32_t round = 0; round < CUT_ROUNDS && !isinf(sum_of_services(round > 0)) &&
+                                     plan_whole_solve(&bed.whole, bed.prices) == ERR_OK;
+                 round++) {
+                check_basis();
+                left_out += bed.whole.matrix.column_count < bed.whole.first[4];
+                take_prices();
+            }
+            end();
+        }
+    assert_true(left_out > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_same_optimum_as_in_one_programme),
         cmocka_unit_test(test_it_begins_with_the_services_bases),
+        cmocka_unit_test(test_the_basis_lacks_nothing),
         cmocka_unit_test(test_all_columns_are_in_where_few_have_no_solution),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
