@@ -31,7 +31,7 @@ enum {
 #define PROVEN_WITHIN 1e-6
 /* Prices are looked for as long as they may raise the bound by this share. */
 #define PRICE_GAIN    5e-5
-#define PRICE_MIN     1e-9   /* less is what rounding leaves of nothing */
+#define PRICE_MIN     1e-9   /* USD/h of a replica: less is what rounding leaves of nothing */
 #define EFFORT        1.3e10 /* simplex iterations times rows squared: some 130 ms */
 #define REPLICAS      50.0   /* of a service: neither small nor large */
 #define THOROUGH_GAIN 1e-6
@@ -175,6 +175,14 @@ static enum plan_stop why_stopped(const struct search *search, enum plan_status 
     return limits->is_over && limits->is_over(limits->context) ? PLAN_STOP_TIME : PLAN_STOP_DONE;
 }
 
+static double largest_factor(const struct plan_row *row)
+{
+    double largest = 0;
+    for (uint32_t i = 0; i < row->term_count; i++)
+        largest = fmax(largest, __builtin_fabs(row->terms[i].factor));
+    return largest;
+}
+
 /* Prices of the common rows from the relaxation; a wrong sign is taken for none. */
 static void set_prices(struct search *search)
 {
@@ -183,8 +191,8 @@ static void set_prices(struct search *search)
     for (uint32_t r = 0; r < problem->row_count; r++) {
         double price = search->whole.prices[r];
         double side = price > 0 ? problem->rows[r].lower : problem->rows[r].upper;
-        bool is_priced =
-            __builtin_fabs(price) > PRICE_MIN && __builtin_fabs(side) < PLAN_LP_INFINITY;
+        bool is_priced = __builtin_fabs(price) * largest_factor(&problem->rows[r]) > PRICE_MIN &&
+                         __builtin_fabs(side) < PLAN_LP_INFINITY;
         search->prices[r] = is_priced ? price : 0;
         search->priced_usd_h += is_priced ? price * side : 0;
     }
