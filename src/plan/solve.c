@@ -178,8 +178,10 @@ static enum plan_stop why_stopped(const struct search *search, enum plan_status 
 static double largest_factor(const struct plan_row *row)
 {
     double largest = 0;
-    for (uint32_t i = 0; i < row->term_count; i++)
-        largest = fmax(largest, __builtin_fabs(row->terms[i].factor));
+    for (uint32_t i = 0; i < row->term_count; i++) {
+        double factor = __builtin_fabs(row->terms[i].factor);
+        largest = factor > largest ? factor : largest;
+    }
     return largest;
 }
 
