@@ -289,6 +289,7 @@ def chat_body(tokens=32, stream=True, words="It was a fine evening in the countr
 def main(*worlds):
     """Runs the tests of the suite, then ends its worlds; each must end well and in time, whatever happened to it."""
     passed = failed = 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would children
     for function in TESTS:
         name = f"{os.path.basename(sys.argv[0])[:-3]}: {function.__name__.replace('_', ' ')}"
         if ONLY and ONLY not in function.__name__:
