@@ -16,7 +16,7 @@
 
 #define PLAN_LP_INFINITY 1e30
 
-enum { PLAN_LP_WORK = 1000 }; /* units of counted work of an iteration: solve.h */
+enum { PLAN_LP_WORK = 4000 }; /* units of counted work of an iteration: solve.h */
 
 enum plan_lp_status { PLAN_LP_OPTIMAL, PLAN_LP_INFEASIBLE, PLAN_LP_UNBOUNDED, PLAN_LP_STOPPED };
 

@@ -29,14 +29,22 @@ static void join(struct plan_pool *pool, const uint32_t *counts, double cost_usd
     pool->joined++;
 }
 
+/* What a plan that costs <listed> at list prices costs at the others. */
+static double worth_of(const struct plan_own *own, const uint32_t *counts, double listed)
+{
+    double worth = listed;
+    for (uint32_t c = 0; c < own->pool.column_count; c++)
+        worth += counts[c] * (own->priced[c].cost_usd_h - own->list[c].cost_usd_h);
+    return worth;
+}
+
 /* A plan that costs <cost> at <costs> joins; its worth. */
 static double add(struct plan_own *own, const uint32_t *counts, const double *costs, double cost)
 {
-    double listed = cost, worth = cost;
-    for (uint32_t c = 0; c < own->pool.column_count; c++) {
+    double listed = cost;
+    for (uint32_t c = 0; c < own->pool.column_count; c++)
         listed += counts[c] * (own->list[c].cost_usd_h - costs[c]);
-        worth += counts[c] * (own->priced[c].cost_usd_h - costs[c]);
-    }
+    double worth = worth_of(own, counts, listed);
     join(&own->pool, counts, listed, worth);
     return worth;
 }
@@ -67,13 +75,30 @@ bool plan_own_init(struct plan_own *own, const struct plan_problem *part,
 
 void plan_own_price(struct plan_own *own)
 {
+    struct plan_pool *pool = &own->pool;
     plan_place_price(&own->place, NULL);
+    for (uint32_t p = 0; p < pool->count; p++)
+        pool->worths[p] =
+            worth_of(own, pool->counts + (size_t)p * pool->column_count, pool->costs_usd_h[p]);
 }
 
 double plan_own_start(struct plan_own *own, const double *values, double theta, uint32_t tries)
 {
     own->place.services[0].is_unplaced = true; /* whatever comes is better */
     if (!plan_place_try(&own->place, 0, values, theta))
+        return INFINITY;
+    plan_place_search(&own->place, 0, tries);
+    return add_placed(own);
+}
+
+double plan_own_resume(struct plan_own *own, uint32_t tries)
+{
+    const struct plan_pool *pool = &own->pool;
+    uint32_t best = 0;
+    for (uint32_t p = 1; p < pool->count; p++)
+        best = pool->worths[p] < pool->worths[best] ? p : best;
+    if (pool->count == 0 ||
+        isinf(plan_own_try(own, pool->counts + (size_t)best * pool->column_count)))
         return INFINITY;
     plan_place_search(&own->place, 0, tries);
     return add_placed(own);

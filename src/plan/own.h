@@ -32,12 +32,15 @@ struct plan_own {
 bool plan_own_init(struct plan_own *own, const struct plan_problem *part,
                    const struct plan_column *list, uint64_t seed, struct arena *arena);
 
-/* After other prices. */
+/* After other prices: for the place, and for what the pool's plans are worth. */
 void plan_own_price(struct plan_own *own);
 
 /* Begins with a relaxation's values plus <theta>, rounded down, and ruins and recreates <tries>
  * times. What the plan is worth at prices, which is left in the place; INFINITY: found none. */
 double plan_own_start(struct plan_own *own, const double *values, double theta, uint32_t tries);
+
+/* Goes on from the pool's best plan; returns as above. */
+double plan_own_resume(struct plan_own *own, uint32_t tries);
 
 /* Prices of the whole's rows for plan_own_search(). */
 void plan_own_push(struct plan_own *own, const double *prices, const struct plan_place *whole,

@@ -116,6 +116,32 @@ static void test_pushed(void **state)
     assert_true(isinf(plan_own_search(&bed.own)));    /* searched already */
 }
 
+/* Plans found at other prices are worth what they cost at these, and the best of them goes on. */
+static void test_resumes(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct bed bed;
+    arena_init(&arena, memory, sizeof memory);
+    begin(&bed, &arena);
+    assert_true(isinf(plan_own_resume(&bed.own, 4))); /* there is none */
+    for (uint32_t r = 0; r < REGIONS; r++) {          /* four in the first, five in the second */
+        plan_place_set(&bed.place, 0, r ? 0 : 4);
+        plan_place_set(&bed.place, 1, r ? 5 : 0);
+        plan_own_take(&bed.own, &bed.place, 0);
+    }
+    assert_float_equal(bed.own.pool.worths[0], 8, 1e-9);
+    assert_float_equal(bed.own.pool.worths[1], 15, 1e-9);
+    bed.priced[0].cost_usd_h = 5;
+    plan_own_price(&bed.own);
+    assert_float_equal(bed.own.pool.worths[0], 20, 1e-9);
+    assert_float_equal(bed.own.pool.worths[1], 15, 1e-9);
+    assert_float_equal(bed.own.pool.costs_usd_h[0], 4, 1e-9); /* at list prices, as ever */
+    assert_float_equal(plan_own_resume(&bed.own, 4), 12, 1e-9);
+    assert_int_equal(bed.own.place.counts[1], 4); /* one too many was there */
+    assert_int_equal(bed.own.pool.count, 3);
+}
+
 /* The pool is bounded: of what is dearer at prices nothing stays when it is full. */
 static void test_full_pool(void **state)
 {
@@ -206,11 +232,9 @@ static void test_knows_what_another_learnt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_starts),
-        cmocka_unit_test(test_pushed),
-        cmocka_unit_test(test_full_pool),
-        cmocka_unit_test(test_gathers),
-        cmocka_unit_test(test_knows_what_another_learnt),
+        cmocka_unit_test(test_starts),  cmocka_unit_test(test_pushed),
+        cmocka_unit_test(test_resumes), cmocka_unit_test(test_full_pool),
+        cmocka_unit_test(test_gathers), cmocka_unit_test(test_knows_what_another_learnt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,18 +103,23 @@ static void make_problem(void)
                                         .rows = &bed.row};
 }
 
-/* Those that come first have the cheap ones. */
-static void begin(double price)
+static void begin_problem(double price, struct arena *arena)
 {
     char message[256];
     struct text why;
-    struct arena arena;
     memset(&bed, 0, sizeof bed);
     bed.price = price;
     text_init(&why, message, sizeof message);
-    arena_init(&arena, memory, sizeof memory);
+    arena_init(arena, memory, sizeof memory);
     assert_int_equal(plan_lp_clp_open(&bed.lp, &why), ERR_OK);
     make_problem();
+}
+
+/* Those that come first have the cheap ones. */
+static void begin(double price)
+{
+    struct arena arena;
+    begin_problem(price, &arena);
     for (uint32_t s = 0; s < SERVICES; s++) {
         assert_int_equal(plan_tree_begin(&bed.trees[s], &bed.problem, &bed.lp, s, false, &arena),
                          ERR_OK);
@@ -235,6 +240,33 @@ static void test_is_over_at_once(void **state)
     end();
 }
 
+/* Plans found while prices are not yet the last prove nothing; the root takes them for what they
+ * are worth at its own. */
+static void test_a_tree_looks_ahead(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct plan_tree *tree = &bed.trees[0];
+    begin_problem(-4.5, &arena); /* a cheap one is 5.5, a dear one 2 */
+    assert_int_equal(plan_tree_begin(tree, &bed.problem, &bed.lp, 0, false, &arena), ERR_OK);
+    plan_tree_price(tree, &bed.price);
+    assert_int_equal(plan_tree_close(tree, &(struct plan_closing){0}, never, NULL), ERR_OK);
+    double bound = tree->bound_usd_h;
+    uint64_t work = tree->relax.work;
+    for (uint32_t i = 0; i < 2 * SERVICES; i++)
+        plan_tree_look_ahead(tree);
+    assert_int_equal(tree->own_starts, 3); /* one is left for the root */
+    assert_true(tree->own->pool.count > 0 && tree->relax.work > work);
+    assert_int_equal(tree->own->pool.counts[1], NEEDED);
+    assert_true(isinf(tree->best_usd_h) && !tree->has_kept && tree->bound_usd_h == bound);
+    bed.price = 0;
+    plan_tree_price(tree, &bed.price);
+    assert_int_equal(plan_tree_cut(tree, NULL, never, NULL), ERR_OK);
+    assert_float_equal(tree->own->pool.worths[0], 2 * NEEDED, 1e-9);
+    assert_float_equal(tree->best_usd_h, NEEDED, 1e-9);
+    plan_tree_end(tree);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_prices_fall_and_rise),
         cmocka_unit_test(test_who_needs_it_least_gives_way),
         cmocka_unit_test(test_is_over_at_once),
+        cmocka_unit_test(test_a_tree_looks_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

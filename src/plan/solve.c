@@ -511,6 +511,30 @@ static enum err close_services(struct search *search, bool rounds_cuts, double *
     return ERR_OK;
 }
 
+static void whole_task(struct search *search, struct turn *turn, uint32_t hand)
+{
+    (void)hand;
+    turn->err = plan_whole_solve(&search->whole, search->prices);
+}
+
+static void ahead_task(struct search *search, struct turn *turn, uint32_t hand)
+{
+    (void)search;
+    (void)hand;
+    if (!turn_is_over(turn))
+        plan_tree_look_ahead(turn->tree);
+}
+
+/* One hand solves the whole; the others may look ahead. */
+static enum err solve_whole(struct search *search, bool looks_ahead)
+{
+    struct turn *whole = add_turn(search, NULL, whole_task);
+    if (looks_ahead)
+        add_all_turns(search, ahead_task);
+    run_turns(search);
+    return whole->err;
+}
+
 static void note_unmet(struct search *search)
 {
     for (uint32_t d = 0; d < search->problem->demand_count; d++) {
@@ -520,17 +544,25 @@ static void note_unmet(struct search *search)
     }
 }
 
-/* Of the whole's last solution: 1, or more for a large programme, whose rounds must gain more; and
- * more where services are small, since trees have the more to gain in that time. */
+/* Of the whole's last solution. */
 static double effort_of(const struct search *search)
 {
-    double rows = search->whole.rows.count, replicas = 0;
-    double effort = search->whole.iterations * rows * rows / EFFORT;
+    double rows = search->whole.rows.count;
+    return search->whole.iterations * rows * rows / EFFORT;
+}
+
+/* What a round of prices must gain, as a share of the bound: more where it takes long, and more
+ * where services are small, since trees have the more to gain in that time. */
+static double gain_min_of(const struct search *search)
+{
+    if (search->is_thorough)
+        return THOROUGH_GAIN;
+    double replicas = 0;
     for (uint32_t c = 0; c < search->problem->column_count; c++)
         replicas += search->values[c];
     double part = REPLICAS * search->problem->service_count / (replicas + 1);
-    effort *= part < 0.5 ? 0.5 : part < 2 ? part : 2;
-    return effort > 1 ? effort : 1;
+    double effort = effort_of(search) * (part < 0.5 ? 0.5 : part < 2 ? part : 2);
+    return PRICE_GAIN * (effort > 1 ? effort : 1);
 }
 
 /* Prices of the common rows: the whole's relaxation gives them, and the services answer with what
@@ -546,11 +578,10 @@ static enum err find_prices(struct search *search, double *ret_root_usd_h)
         if (round == 0 && !search->is_thorough)
             *ret_root_usd_h = search->bound_usd_h;
         double gain = sum - last > whole - sum ? sum - last : whole - sum;
-        double gain_min = search->is_thorough ? THOROUGH_GAIN : PRICE_GAIN * effort_of(search);
-        if (err || is_over(search) || (round > ROUNDING_FROM && gain <= gain_min * sum) ||
-            round == rounds)
+        if (err || is_over(search) ||
+            (round > ROUNDING_FROM && gain <= gain_min_of(search) * sum) || round == rounds)
             return err;
-        err = plan_whole_solve(&search->whole, search->prices);
+        err = solve_whole(search, round >= ROUNDING_FROM && effort_of(search) > 1);
         if (err)
             return err;
         plan_whole_values(&search->whole, search->values);

@@ -27,7 +27,7 @@ struct plan_crew {
 
 struct plan_limits {
     double gap;    /* stop at (cost - bound) / cost <= gap; 0: only when proven optimal */
-    uint64_t work; /* units: simplex iterations times 1000, cells of a max-flow; 0: none */
+    uint64_t work; /* units: simplex iterations times 4000, cells of a max-flow; 0: none */
     bool (*is_over)(void *context); /* asked now and then, by any of the hands; NULL: never */
     void *context;
     const struct plan_crew *crew; /* NULL: one thing after the other */

@@ -32,7 +32,8 @@ enum {
 #define PRICE_GAIN    2e-3
 #define ROOT_GAIN     5e-5
 #define REST_GAIN     2e-4
-#define KNAPSACK_GAIN 3e-4
+#define KNAPSACK_GAIN 1e-3
+#define ROUNDING_STEP 0.15 /* of what is added before a relaxation's values are rounded down */
 #define GAIN_MIN      0.05 /* of what is open, by an enumeration */
 #define WORTH         1e-7 /* share of the cost that a leaf must promise to save */
 
@@ -428,6 +429,31 @@ static void start_own(struct plan_tree *tree, double theta, uint32_t tries)
     tree->relax.work += tree->own->place.work - work;
 }
 
+/* At the root's prices: the best of those that were found at others, and new ones. */
+static void start_at_root(struct plan_tree *tree, bool (*is_over)(void *), void *context)
+{
+    uint64_t work = tree->own->place.work;
+    plan_own_price(tree->own);
+    if (tree->own_starts > 0)
+        meet_own(tree, plan_own_resume(tree->own, OWN_TRIES_AT_ROOT));
+    tree->relax.work += tree->own->place.work - work;
+    for (uint32_t i = 0; i + tree->own_starts < ROUNDINGS_AT_ROOT && !(is_over && is_over(context));
+         i++)
+        start_own(tree, ROUNDING_STEP * i, OWN_TRIES_AT_ROOT);
+}
+
+/* Prices will be others: what the plan is worth now is of no use. */
+void plan_tree_look_ahead(struct plan_tree *tree)
+{
+    if (!tree->own || tree->own_starts + 1 >= ROUNDINGS_AT_ROOT)
+        return;
+    uint64_t work = tree->own->place.work;
+    plan_own_price(tree->own);
+    (void)plan_own_start(tree->own, tree->relax.solution.x, ROUNDING_STEP * tree->own_starts++,
+                         OWN_TRIES_AT_ROOT);
+    tree->relax.work += tree->own->place.work - work;
+}
+
 void plan_tree_search_own(struct plan_tree *tree)
 {
     if (!may_search_own(tree))
@@ -595,12 +621,7 @@ enum err plan_tree_cut(struct plan_tree *tree, struct plan_knapsack *knapsack,
     double bound = err ? tree->bound_usd_h : plan_relax_bound(&tree->relax);
     tree->bound_usd_h = bound > tree->bound_usd_h ? bound : tree->bound_usd_h;
     if (!err && tree->own)
-        plan_own_price(tree->own);
-    for (unsigned i = 0; !err && tree->own && i < ROUNDINGS_AT_ROOT; i++) {
-        if (is_over && is_over(context))
-            break;
-        start_own(tree, 0.15 * i, OWN_TRIES_AT_ROOT);
-    }
+        start_at_root(tree, is_over, context);
     return err;
 }
 
@@ -628,7 +649,7 @@ void plan_tree_round(struct plan_tree *tree, struct plan_place *place)
     plan_tree_meet(tree, place);
     plan_tree_harvest(tree, place);
     for (unsigned i = 0; i < ROUNDINGS_AT_ROOT; i++)
-        try_rounding(tree, place, tree->relax.solution.x, 0.15 * i);
+        try_rounding(tree, place, tree->relax.solution.x, ROUNDING_STEP * i);
     plan_relax_purge(&tree->relax);
 }
 

@@ -31,6 +31,7 @@ struct plan_tree {
     uint32_t service, column_first; /* PLAN_NONE: all of them */
     struct plan_relax relax;
     struct plan_own *own; /* NULL: demands may stay unmet, or the rows are not priced */
+    uint32_t own_starts;  /* before the root's */
     uint32_t *row_of;     /* of the whole, for each of its rows */
     double *first_lower, *first_upper, *root_lower, *root_upper;
     struct plan_root roots[2]; /* without knapsacks' rows, which take reduced costs away; with */
@@ -78,6 +79,10 @@ void plan_tree_price(struct plan_tree *tree, const double *prices);
  * the service has no plan. */
 MUST_USE enum err plan_tree_close(struct plan_tree *tree, const struct plan_closing *closing,
                                   bool (*is_over)(void *), void *context);
+
+/* Behind it: a plan of its own at these prices, which may come near to one at those that follow; a
+ * few times. Touches nothing but that, so that others may read the relaxation. */
+void plan_tree_look_ahead(struct plan_tree *tree);
 
 /* All cuts of another tree of the service. */
 void plan_tree_take_cuts(struct plan_tree *tree, const struct plan_tree *from);
