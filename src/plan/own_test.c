@@ -137,6 +137,7 @@ static void test_resumes(void **state)
     assert_float_equal(bed.own.pool.worths[0], 20, 1e-9);
     assert_float_equal(bed.own.pool.worths[1], 15, 1e-9);
     assert_float_equal(bed.own.pool.costs_usd_h[0], 4, 1e-9); /* at list prices, as ever */
+    assert_float_equal(plan_own_resume(&bed.own, 0), 15, 1e-9);
     assert_float_equal(plan_own_resume(&bed.own, 4), 12, 1e-9);
     assert_int_equal(bed.own.place.counts[1], 4); /* one too many was there */
     assert_int_equal(bed.own.pool.count, 3);

@@ -261,8 +261,10 @@ static void test_a_tree_looks_ahead(void **state)
     assert_true(isinf(tree->best_usd_h) && !tree->has_kept && tree->bound_usd_h == bound);
     bed.price = 0;
     plan_tree_price(tree, &bed.price);
-    assert_int_equal(plan_tree_cut(tree, NULL, never, NULL), ERR_OK);
+    assert_int_equal(plan_tree_cut(tree, NULL, always, NULL), ERR_OK); /* no time for new ones */
     assert_float_equal(tree->own->pool.worths[0], 2 * NEEDED, 1e-9);
+    assert_true(tree->best_usd_h <= 2 * NEEDED);
+    assert_int_equal(plan_tree_cut(tree, NULL, never, NULL), ERR_OK);
     assert_float_equal(tree->best_usd_h, NEEDED, 1e-9);
     plan_tree_end(tree);
 }
