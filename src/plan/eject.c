@@ -4,10 +4,12 @@
 #include "plan/seek.h"
 
 enum {
-    GIVERS_MAX = 3,
+    GIVERS_MAX = 8,
     GIVER_LEAVES = 12,
     GIVER_TRIES = 4,
-    WAIT = 10 /* rounds, for who took something in vain */
+    WAIT = 10,           /* rounds, for who took something in vain */
+    VAIN_MAX = 10,       /* rounds one after the other, the last */
+    ROUNDS_A_SERVICE = 3 /* behind a sweep */
 };
 
 #define GAIN_MIN 1e-9 /* of the cost */
@@ -107,6 +109,26 @@ static uint32_t choose_giver(struct plan_seeker *seeker, const struct chain *cha
     return giver;
 }
 
+/* What a row lacks although the giver takes nothing of it is for others to give: meanwhile it is as
+ * if they had. */
+static void lend(struct plan_seeker *seeker)
+{
+    for (uint32_t r = 0; r < seeker->problem->row_count; r++) {
+        const struct plan_row *row = &seeker->problem->rows[r];
+        double activity = seeker->place.activities[r], kept = activity;
+        if (plan_place_excess(&seeker->place, r) > 0)
+            kept = activity > row->upper ? row->upper : row->lower;
+        seeker->lent[r] = activity - kept;
+        seeker->place.activities[r] = kept;
+    }
+}
+
+static void take_back(struct plan_seeker *seeker)
+{
+    for (uint32_t r = 0; r < seeker->problem->row_count; r++)
+        seeker->place.activities[r] += seeker->lent[r];
+}
+
 /* The service's best answer to what is left, for less than <spare> more than it costs. */
 static bool give_way(struct plan_seeker *seeker, uint32_t service, double spare,
                      bool (*is_over)(void *), void *context)
@@ -119,6 +141,7 @@ static bool give_way(struct plan_seeker *seeker, uint32_t service, double spare,
     for (uint32_t c = own->column_first; c < own->column_first + own->column_count; c++)
         plan_place_set(place, c, seeker->problem->columns[c].count_min);
     state->is_unplaced = true;
+    lend(seeker);
     plan_tree_restart(tree, place);
     plan_tree_price(tree, seeker->part > 0 ? seeker->share : NULL);
     if (plan_tree_cut_rest(tree, is_over, context) < most) {
@@ -129,6 +152,7 @@ static bool give_way(struct plan_seeker *seeker, uint32_t service, double spare,
     state->is_unplaced = false;
     if (is_placed)
         plan_place_search(place, service, GIVER_TRIES);
+    take_back(seeker);
     return is_placed;
 }
 
@@ -173,18 +197,23 @@ static bool eject(struct plan_seeker *seeker, uint32_t taker, uint32_t plan,
     return is_better;
 }
 
-void plan_seek_eject(struct plan_seeker *seeker, bool (*is_over)(void *), void *context)
+bool plan_seek_eject(struct plan_seeker *seeker, bool (*is_over)(void *), void *context)
 {
     const uint32_t services = seeker->problem->service_count;
-    memset(seeker->waits, 0, services * sizeof *seeker->waits);
-    for (uint32_t round = 1; round <= services && !is_over(context); round++) {
-        uint32_t plan, taker = choose_taker(seeker, round, &plan);
-        if (taker == PLAN_NONE)
-            break;
-        seeker->waits[taker] = round + WAIT;
-        if (eject(seeker, taker, plan, is_over, context)) {
-            seeker->waits[taker] = 0;
-            seeker->change++;
-        }
+    if (seeker->round == 0) {
+        memset(seeker->waits, 0, services * sizeof *seeker->waits);
+        seeker->missed = 0;
     }
+    uint32_t plan, taker = PLAN_NONE;
+    if (seeker->round < ROUNDS_A_SERVICE * services && seeker->missed < VAIN_MAX)
+        taker = choose_taker(seeker, ++seeker->round, &plan);
+    if (taker == PLAN_NONE) {
+        seeker->round = 0;
+        return false;
+    }
+    bool is_better = eject(seeker, taker, plan, is_over, context);
+    seeker->waits[taker] = is_better ? 0 : seeker->round + WAIT;
+    seeker->missed = is_better ? 0 : seeker->missed + 1;
+    seeker->change += is_better;
+    return true;
 }

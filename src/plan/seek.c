@@ -96,6 +96,7 @@ enum err plan_seeker_init(struct plan_seeker *seeker, const struct plan_problem 
                                    .polished = ARENA_ARRAY(arena, uint32_t, services),
                                    .kept = ARENA_ARRAY(arena, uint32_t, problem->column_count),
                                    .lacks = ARENA_ARRAY(arena, double, problem->row_count),
+                                   .lent = ARENA_ARRAY(arena, double, problem->row_count),
                                    .waits = ARENA_ARRAY(arena, uint32_t, services),
                                    .best_usd_h = INFINITY};
     if (arena->is_overflown || !plan_place_init(&seeker->place, problem, arena))
@@ -424,26 +425,32 @@ static void end_sweep(struct plan_seeker *seeker)
     seeker->turn = 0;
 }
 
+static void take_turn(struct plan_seeker *seeker, struct plan_enumerator *enumerator,
+                      bool (*is_over)(void *), void *context)
+{
+    if (seeker->turn == 0)
+        begin_sweep(seeker);
+    uint32_t service = seeker->order[seeker->turn];
+    if (is_last(seeker)) {
+        improve(seeker, service, enumerator, is_over, context);
+    } else {
+        polish(seeker, service, enumerator, is_over, context);
+        take_into_pool(seeker, service);
+    }
+    seeker->turn++;
+}
+
 void plan_seek(struct plan_seeker *seeker, uint64_t work, struct plan_enumerator *enumerator,
                bool (*is_over)(void *), void *context)
 {
     const uint64_t end = plan_seeker_work(seeker) + work;
     bool is_first = true;
     for (; (is_first || plan_seeker_work(seeker) < end) && !is_over(context); is_first = false) {
-        if (seeker->turn == 0)
-            begin_sweep(seeker);
-        uint32_t service = seeker->order[seeker->turn];
-        if (is_last(seeker)) {
-            improve(seeker, service, enumerator, is_over, context);
-        } else {
-            polish(seeker, service, enumerator, is_over, context);
-            take_into_pool(seeker, service);
-        }
-        plan_seeker_keep_best(seeker);
-        if (++seeker->turn == seeker->problem->service_count) {
-            plan_seek_eject(seeker, is_over, context);
+        if (seeker->turn < seeker->problem->service_count)
+            take_turn(seeker, enumerator, is_over, context);
+        else if (!plan_seek_eject(seeker, is_over, context))
             end_sweep(seeker);
-        }
+        plan_seeker_keep_best(seeker);
     }
     branch(seeker, is_over, context);
 }

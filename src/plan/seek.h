@@ -39,6 +39,8 @@ struct plan_seeker {
     double best_usd_h;  /* INFINITY: none yet */
     uint32_t sweep;     /* which share it has */
     uint32_t turn;      /* in the sweep's order */
+    uint32_t round;     /* of ejections behind its turns; 0: none yet */
+    uint32_t missed;    /* of these, the last ones: nothing was gained */
     uint32_t rise;      /* how often prices rose */
     uint32_t change;    /* how often the plan changed */
     double begun_usd_h; /* what the sweep began with */
@@ -49,6 +51,7 @@ struct plan_seeker {
     uint32_t vain;      /* branchings without gain, since the last that had one */
     uint32_t *kept;     /* counts before a trial, */
     double *lacks;      /* of each row in it, */
+    double *lent;       /* what of that others will give, */
     uint32_t *waits;    /* and the round until which each service has no other one */
 };
 
@@ -86,10 +89,12 @@ void plan_seek_push(const struct plan_seeker *seeker, uint32_t service, struct p
 /* Services exchange their plans for others of their pools, where something is new. */
 void plan_seek_exchange(struct plan_seeker *seeker);
 
-/* eject.c. Services take plans of their pools that do not fit, those that would gain most at the
- * relaxation's prices first; up to three others, who hold what is lacking then, give way with the
- * best answer to what is left. What makes the whole cheaper, at the sweep's prices, stays. */
-void plan_seek_eject(struct plan_seeker *seeker, bool (*is_over)(void *), void *context);
+/* eject.c. A round behind a sweep: a service takes a plan of its pool that does not fit, one that
+ * would gain much at the relaxation's prices; others give way one after the other, each with the
+ * best answer to what is left when it takes nothing of what is lacking, and who comes next gives
+ * the rest. What makes the whole cheaper, at the sweep's prices, stays. false: the rounds are over.
+ */
+bool plan_seek_eject(struct plan_seeker *seeker, bool (*is_over)(void *), void *context);
 
 /* Behind a first plan: sweeps, for about <work>, one step at least. <enumerator>: scratch; NULL:
  * no service may be enumerated. */

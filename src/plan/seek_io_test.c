@@ -151,7 +151,7 @@ static void test_what_is_scarce_goes_where_it_is_needed(void **state)
 {
     (void)state;
     begin(-4.5);
-    for (uint32_t step = 0; step < 2 * SERVICES; step++)
+    for (uint32_t step = 0; step < 8 * SERVICES && bed.seeker.sweep < 2; step++)
         plan_seek(&bed.seeker, 0, NULL, never, NULL);
     assert_int_equal(bed.seeker.sweep, 2);
     assert_float_equal(bed.seeker.best_usd_h, NEEDED * (4 + 2 + 3 + 4 + 5), 1e-9);
@@ -205,6 +205,45 @@ static void gather_all(void)
         plan_seek_gather(&bed.seeker, s, &bed.trees[s]);
 }
 
+static void eject_all(void)
+{
+    while (plan_seek_eject(&bed.seeker, never, NULL))
+        plan_seeker_keep_best(&bed.seeker);
+}
+
+/* Nobody has as many cheap ones as are lacking: one gives all that it has, the next one the rest.
+ */
+static void test_several_give_what_one_has_not(void **state)
+{
+    (void)state;
+    static const uint32_t cheap[SERVICES] = {7, 7, 7, 7, 6, 6, 0, 0};
+    begin(-4.5);
+    gather_all();
+    for (uint32_t s = 0; s < SERVICES; s++) {
+        plan_place_set(&bed.seeker.place, 2 * s, cheap[s]);
+        plan_place_set(&bed.seeker.place, 2 * s + 1, NEEDED - cheap[s]);
+    }
+    double before = plan_place_cost(&bed.seeker.place);
+    assert_true(plan_place_excess(&bed.seeker.place, 0) == 0);
+    bed.seeker.round = bed.seeker.missed = 9;
+    assert_true(plan_seek_eject(&bed.seeker, never, NULL));
+    assert_int_equal(bed.seeker.change, 1);
+    assert_true(bed.seeker.round == 10 && bed.seeker.missed == 0);
+    assert_int_equal(bed.seeker.place.counts[2 * 6] + bed.seeker.place.counts[2 * 7], NEEDED);
+    uint32_t used = 0;
+    for (uint32_t s = 0; s < SERVICES; s++)
+        used += bed.seeker.place.counts[2 * s];
+    assert_int_equal(used, STOCK);
+    assert_float_equal(bed.seeker.place.activities[0], used, 1e-9);
+    assert_true(plan_place_cost(&bed.seeker.place) < before);
+    bed.seeker.missed = 10; /* the rounds are over, and those behind the next sweep begin anew */
+    assert_false(plan_seek_eject(&bed.seeker, never, NULL));
+    assert_int_equal(bed.seeker.round, 0);
+    assert_true(plan_seek_eject(&bed.seeker, never, NULL));
+    assert_true(bed.seeker.round == 1 && bed.seeker.missed < 2);
+    end();
+}
+
 /* At list prices, where no service alone can change anything: those that gain most take what they
  * need, and those that lose least give way. Then nobody gives way any more, and all is as it was.
  */
@@ -213,8 +252,7 @@ static void test_who_needs_it_least_gives_way(void **state)
     (void)state;
     begin(-4.5);
     gather_all();
-    plan_seek_eject(&bed.seeker, never, NULL);
-    plan_seeker_keep_best(&bed.seeker);
+    eject_all();
     assert_float_equal(bed.seeker.best_usd_h, NEEDED * (4 + 2 + 3 + 4 + 5), 1e-9);
     uint32_t changes = bed.seeker.change;
     assert_int_equal(changes, SERVICES / 2);
@@ -222,7 +260,7 @@ static void test_who_needs_it_least_gives_way(void **state)
     for (uint32_t s = 0; s < SERVICES; s++)
         for (uint32_t p = 0; p < bed.seeker.owns[s].pool.count; p++)
             bed.seeker.owns[s].pool.worths[p] = bed.seeker.owns[s].pool.costs_usd_h[p];
-    plan_seek_eject(&bed.seeker, never, NULL);
+    eject_all();
     assert_int_equal(bed.seeker.change, changes);
     for (uint32_t c = 0; c < COLUMNS; c++)
         assert_int_equal(bed.seeker.place.counts[c], bed.seeker.best[c]);
@@ -276,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_the_cheapest_come_first),
         cmocka_unit_test(test_prices_fall_and_rise),
         cmocka_unit_test(test_who_needs_it_least_gives_way),
+        cmocka_unit_test(test_several_give_what_one_has_not),
         cmocka_unit_test(test_is_over_at_once),
         cmocka_unit_test(test_a_tree_looks_ahead),
     };

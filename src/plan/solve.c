@@ -20,7 +20,7 @@ enum {
     MIX_ROUNDS = 2,
     ROOT_PARTS = 2,
     LIFT_PART = 8,   /* a lift takes one of so many parts of the work until then */
-    FIRST_PART = 8,  /* plans get one of so many parts of the work until the roots, */
+    FIRST_PART = 4,  /* plans get one of so many parts of the work until the roots, */
     PLAN_PART = 2,   /* and of that which trees take, */
     ALONE_PART = 16, /* and where nothing has a price */
     JOINT_COLUMNS_MAX = 512
