@@ -362,8 +362,8 @@ bool plan_place_holds(struct plan_place *place, uint32_t service)
     return true;
 }
 
-/* Nodes give their room in the order of their egress price, and augmenting keeps what the earlier
- * ones give (the loads form a polymatroid: greedy is right). */
+/* Nodes give their room in the order of their egress price, those of one price at once, and
+ * augmenting keeps what the earlier ones give (the loads form a polymatroid: greedy is right). */
 double plan_place_route(struct plan_place *place, uint32_t service)
 {
     const struct plan_problem *problem = place->problem;
@@ -372,13 +372,19 @@ double plan_place_route(struct plan_place *place, uint32_t service)
     memset(place->rooms, 0, own->node_count * sizeof *place->rooms);
     int64_t left = plan_route_all(&state->graph, &state->routing, place->rooms, &place->work);
     double egress = 0;
-    for (uint32_t i = 0; i < own->node_count && left > 0; i++) {
-        uint32_t local = state->by_egress[i], v = own->node_first + local;
-        state->routing.room[local] = plan_capacity(place->speeds[v], own->share_ppm);
-        int64_t before = left;
-        if (state->routing.room[local] > 0)
+    for (uint32_t i = 0; i < own->node_count && left > 0;) {
+        double price = problem->nodes[own->node_first + state->by_egress[i]].egress_usd;
+        int64_t before = left, room = 0;
+        for (; i < own->node_count; i++) {
+            uint32_t local = state->by_egress[i], v = own->node_first + local;
+            if (problem->nodes[v].egress_usd != price)
+                break;
+            state->routing.room[local] = plan_capacity(place->speeds[v], own->share_ppm);
+            room += state->routing.room[local];
+        }
+        if (room > 0)
             left = plan_route_more(&state->graph, &state->routing, &place->work);
-        egress += USD_H(before - left, problem->nodes[v].egress_usd);
+        egress += USD_H(before - left, price);
     }
     CHECK(left == 0);
     return egress;
