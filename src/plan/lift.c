@@ -26,16 +26,6 @@ static bool is_near(const struct plan_relax *relax, const struct plan_cut *set, 
     return plan_cut_rate_near(&relax->graphs[0], set, node) > 0;
 }
 
-static void set_costs(struct plan_relax *relax, const double *cost)
-{
-    for (uint32_t c = 0; c < relax->column_count; c++) {
-        if (relax->cost[c] == cost[c])
-            continue;
-        relax->cost[c] = cost[c];
-        relax->api->set_cost(relax->lp, c, cost[c]);
-    }
-}
-
 /* The least sum of T n near the set that costs at most <best>; 0: nothing is known. */
 static double least_speed(struct plan_relax *relax, const struct plan_cut *set, double best)
 {
@@ -52,11 +42,11 @@ static double least_speed(struct plan_relax *relax, const struct plan_cut *set, 
     for (uint32_t c = 0; c < relax->column_count; c++)
         if (own[c] != 0)
             plan_relax_term(relax, c, own[c]);
-    set_costs(relax, other);
+    memcpy(relax->cost, other, relax->column_count * sizeof *other);
     if (plan_relax_close(relax, 0, 0, NULL, NULL) == ERR_OK)
         least = plan_relax_bound(relax);
     plan_relax_drop_row(relax);
-    set_costs(relax, own);
+    memcpy(relax->cost, own, relax->column_count * sizeof *own);
     return least;
 }
 

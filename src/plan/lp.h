@@ -42,7 +42,7 @@ struct plan_lp_rows {
 struct plan_lp_solution { /* owned by the model, valid until its next call */
     enum plan_lp_status status;
     double objective;
-    const double *x, *reduced_costs, *duals;
+    const double *x, *duals;
     uint32_t iterations;
 };
 
@@ -53,8 +53,6 @@ struct plan_lp_api {
     struct plan_lp *(*create)(const struct plan_lp_matrix *matrix); /* NULL: no memory */
     void (*destroy)(struct plan_lp *lp);
     void (*add_rows)(struct plan_lp *lp, const struct plan_lp_rows *rows);
-    /* Ascending indices; the rows above move down. */
-    void (*delete_rows)(struct plan_lp *lp, uint32_t count, const int32_t *rows);
     void (*set_bounds)(struct plan_lp *lp, uint32_t column, double lower, double upper);
     void (*set_cost)(struct plan_lp *lp, uint32_t column, double cost);
     void (*set_row_bounds)(struct plan_lp *lp, uint32_t row, double lower, double upper);

@@ -21,7 +21,6 @@
     X(Clp_setPerturbation)                                                                         \
     X(Clp_loadProblem)                                                                             \
     X(Clp_addRows)                                                                                 \
-    X(Clp_deleteRows)                                                                              \
     X(Clp_numberColumns)                                                                           \
     X(Clp_numberRows)                                                                              \
     X(Clp_columnLower)                                                                             \
@@ -38,7 +37,6 @@
     X(Clp_objectiveValue)                                                                          \
     X(Clp_numberIterations)                                                                        \
     X(Clp_primalColumnSolution)                                                                    \
-    X(Clp_dualColumnSolution)                                                                      \
     X(Clp_dualRowSolution)
 
 enum {
@@ -87,11 +85,6 @@ static void clp_add_rows(struct plan_lp *lp, const struct plan_lp_rows *rows)
 {
     clp.Clp_addRows(model_of(lp), (int)rows->count, rows->lower, rows->upper, rows->starts,
                     rows->columns, rows->values);
-}
-
-static void clp_delete_rows(struct plan_lp *lp, uint32_t count, const int32_t *rows)
-{
-    clp.Clp_deleteRows(model_of(lp), (int)count, rows);
 }
 
 static void clp_set_bounds(struct plan_lp *lp, uint32_t column, double lower, double upper)
@@ -158,7 +151,6 @@ static void clp_solve(struct plan_lp *lp, uint32_t iterations_max, struct plan_l
                                                                           : PLAN_LP_STOPPED,
                                      .objective = clp.Clp_objectiveValue(model),
                                      .x = clp.Clp_primalColumnSolution(model),
-                                     .reduced_costs = clp.Clp_dualColumnSolution(model),
                                      .duals = clp.Clp_dualRowSolution(model),
                                      .iterations = (uint32_t)clp.Clp_numberIterations(model)};
 }
@@ -197,7 +189,6 @@ enum err plan_lp_clp_open(struct plan_lp_api *ret_api, struct text *why)
                                     .create = clp_create,
                                     .destroy = clp_destroy,
                                     .add_rows = clp_add_rows,
-                                    .delete_rows = clp_delete_rows,
                                     .set_bounds = clp_set_bounds,
                                     .set_cost = clp_set_cost,
                                     .set_row_bounds = clp_set_row_bounds,

@@ -10,8 +10,7 @@ enum {
     SETS_MAX = 63,  /* of one service, a round */
     SETS_KEPT = 96, /* of one service */
     STALLED_MAX = 1,
-    PURGE_EVERY = 150,
-    ITERATIONS_MAX = 1000000
+    PURGE_EVERY = 150
 };
 
 #define REQUESTS(rate) (1e-6 * (double)(rate))
@@ -154,8 +153,10 @@ static void make_node_rows(struct plan_relax *relax, uint32_t v)
 static void make_rows(struct plan_relax *relax)
 {
     const struct plan_problem *problem = relax->problem;
-    for (uint32_t v = 0; v < problem->node_count; v++)
+    for (uint32_t v = 0; v < problem->node_count; v++) {
+        relax->sieve.row_of_node[v] = relax->rows.count;
         make_node_rows(relax, v);
+    }
     relax->first_rule = relax->rows.count;
     for (uint32_t r = 0; r < problem->row_count; r++) {
         const struct plan_row *row = &problem->rows[r];
@@ -528,25 +529,6 @@ static bool make_memory(struct plan_relax *relax, uint32_t rows_max, struct aren
     return is_whole && relax->probe->limits;
 }
 
-/* Hands the rows that the library does not have on to it. */
-static void send_rows(struct plan_relax *relax)
-{
-    const struct plan_lp_rows *all = &relax->rows;
-    uint32_t first = relax->sent;
-    int32_t *starts = relax->starts;
-    for (uint32_t i = first; i <= all->count; i++)
-        starts[i - first] = all->starts[i] - all->starts[first];
-    struct plan_lp_rows rows = {.count = all->count - first,
-                                .starts = starts,
-                                .columns = all->columns + all->starts[first],
-                                .values = all->values + all->starts[first],
-                                .lower = all->lower + first,
-                                .upper = all->upper + first};
-    if (rows.count > 0)
-        relax->api->add_rows(relax->lp, &rows);
-    relax->sent = all->count;
-}
-
 static void single_cuts(struct plan_relax *relax)
 {
     for (uint32_t s = 0; s < relax->problem->service_count; s++) {
@@ -571,29 +553,17 @@ enum err plan_relax_begin(struct plan_relax *relax, const struct plan_problem *p
     if (!make_memory(relax, rows_max, arena))
         return ERR_MEMORY;
     make_columns(relax);
+    if (!plan_sieve_begin(relax, arena))
+        return ERR_MEMORY;
     make_rows(relax);
     relax->first_cut = relax->rows.count;
     single_cuts(relax);
-    struct plan_lp_matrix empty = {.column_count = relax->column_count,
-                                   .starts = relax->starts, /* all zero yet */
-                                   .indices = relax->starts,
-                                   .values = relax->rows.values,
-                                   .lower = relax->lower,
-                                   .upper = relax->upper,
-                                   .cost = relax->cost,
-                                   .row_lower = relax->rows.lower,
-                                   .row_upper = relax->rows.upper};
-    relax->lp = api->create(&empty);
-    if (relax->lp)
-        send_rows(relax);
-    return relax->lp ? ERR_OK : ERR_MEMORY;
+    return ERR_OK;
 }
 
 void plan_relax_end(struct plan_relax *relax)
 {
-    if (relax->lp)
-        relax->api->destroy(relax->lp);
-    relax->lp = NULL;
+    plan_sieve_end(relax);
 }
 
 static uint32_t separate_all(struct plan_relax *relax)
@@ -619,9 +589,7 @@ enum err plan_relax_close(struct plan_relax *relax, uint32_t rounds, double gain
     double last = -PLAN_LP_INFINITY;
     uint32_t stalled = 0, unpurged = 0;
     for (uint32_t round = 0;; round++) {
-        send_rows(relax);
-        relax->api->solve(relax->lp, ITERATIONS_MAX, &relax->solution);
-        relax->work += (uint64_t)relax->solution.iterations * PLAN_LP_WORK;
+        plan_sieve_solve(relax);
         if (relax->solution.status == PLAN_LP_INFEASIBLE)
             return ERR_VALUE;
         if (relax->solution.status != PLAN_LP_OPTIMAL)

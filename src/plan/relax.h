@@ -15,8 +15,8 @@
 #ifndef PLAN_RELAX_H
 #define PLAN_RELAX_H
 
-#include "plan/lp.h"
 #include "plan/routing.h"
+#include "plan/sieve.h"
 
 /* Key of rows of a rest that hold within its limits of now; those of sets are odd. */
 enum { PLAN_KEY_OF_LIMITS = 2 };
@@ -42,7 +42,7 @@ struct plan_root {
 struct plan_relax {
     const struct plan_problem *problem;
     const struct plan_lp_api *api;
-    struct plan_lp *lp;
+    struct plan_sieve sieve;       /* what the library has of it */
     struct plan_graph *graphs;     /* of each service */
     struct plan_routing *routings; /* scratch of each service */
     uint32_t column_count;         /* of the programme */
@@ -51,7 +51,7 @@ struct plan_relax {
     uint32_t first_rule;          /* row of the problem's first row */
     uint32_t *unmet_columns;      /* of each demand; PLAN_NONE: hard */
     double *lower, *upper, *cost; /* of each column */
-    struct plan_lp_rows rows;     /* a copy of all that the library has */
+    struct plan_lp_rows rows;
     uint32_t rows_max, terms_max;
     double *upper_first; /* of each n, before any branching */
     double *limits;      /* the same; of a rest: what is left of it now */
@@ -66,7 +66,7 @@ struct plan_relax {
     double *scratch, *reduced; /* scratch, twice and once of each column */
     struct plan_cut *cuts;     /* of the sets of demands that were found last */
     uint32_t cut_count, cuts_max;
-    uint32_t sent;       /* rows that the library has */
+    uint32_t sent;       /* rows that the last solution knows of */
     const double *other; /* another solution whose rows stay; NULL: none */
     struct plan_lp_solution solution;
     uint64_t work;

@@ -17,6 +17,8 @@ void plan_relax_row(struct plan_relax *relax, double lower, double upper)
     uint32_t row = relax->rows.count++;
     CHECK(row < relax->rows_max);
     relax->keys[row] = relax->key;
+    relax->sieve.place_of_row[row] = PLAN_NONE;
+    relax->sieve.duals[row] = 0;
     ((double *)(uintptr_t)relax->rows.lower)[row] = lower;
     ((double *)(uintptr_t)relax->rows.upper)[row] = upper;
     starts_of(relax)[row + 1] = starts_of(relax)[row];
@@ -38,7 +40,6 @@ void plan_relax_rule(struct plan_relax *relax, uint32_t rule, double lower, doub
         return;
     ((double *)(uintptr_t)relax->rows.lower)[row] = lower;
     ((double *)(uintptr_t)relax->rows.upper)[row] = upper;
-    relax->api->set_row_bounds(relax->lp, row, lower, upper);
 }
 
 bool plan_relax_has_room(const struct plan_relax *relax, uint32_t terms)
@@ -57,6 +58,8 @@ static void move_row(struct plan_relax *relax, uint32_t from, uint32_t to)
     memmove((double *)(uintptr_t)rows->values + rows->starts[to], rows->values + start,
             (size_t)size * sizeof *rows->values);
     relax->keys[to] = relax->keys[from];
+    relax->sieve.place_of_row[to] = relax->sieve.place_of_row[from];
+    relax->sieve.duals[to] = relax->sieve.duals[from];
     ((double *)(uintptr_t)rows->lower)[to] = rows->lower[from];
     ((double *)(uintptr_t)rows->upper)[to] = rows->upper[from];
     starts_of(relax)[to + 1] = rows->starts[to] + size;
@@ -74,9 +77,8 @@ void plan_relax_keep(struct plan_relax *relax, uint32_t first, const double *wor
 
 void plan_relax_drop_row(struct plan_relax *relax)
 {
-    const int32_t row = (int32_t)--relax->rows.count;
-    if (relax->sent > relax->rows.count)
-        relax->api->delete_rows(relax->lp, 1, &row);
+    relax->rows.count--;
+    relax->sieve.is_stale = true;
     relax->sent = relax->sent > relax->rows.count ? relax->rows.count : relax->sent;
 }
 
@@ -85,7 +87,6 @@ static void remove_cuts(struct plan_relax *relax,
                         bool (*goes)(const struct plan_relax *relax, uint32_t row))
 {
     struct plan_lp_rows *rows = &relax->rows;
-    int32_t *gone = relax->starts;
     uint32_t count = 0, kept = relax->first_cut;
     for (uint32_t r = relax->first_cut; r < rows->count; r++) {
         if (!goes(relax, r)) {
@@ -93,12 +94,11 @@ static void remove_cuts(struct plan_relax *relax,
             continue;
         }
         if (r < relax->sent)
-            gone[count++] = (int32_t)r;
+            count++;
     }
-    if (count > 0)
-        relax->api->delete_rows(relax->lp, count, gone);
     rows->count = kept;
     relax->sent -= count;
+    relax->sieve.is_stale = true;
 }
 
 /* By how much does the solution keep the row? */

@@ -193,10 +193,7 @@ void plan_tree_price(struct plan_tree *tree, const double *prices)
                 tree->columns[term->column - first].cost_usd_h -= prices[r] * term->factor;
         }
     for (uint32_t c = 0; c < end - first; c++) {
-        if (tree->relax.cost[c] == tree->columns[c].cost_usd_h)
-            continue;
         tree->relax.cost[c] = tree->columns[c].cost_usd_h;
-        tree->relax.api->set_cost(tree->relax.lp, c, tree->relax.cost[c]);
     }
 }
 
@@ -274,15 +271,6 @@ static uint32_t heap_pop(struct plan_tree *tree)
 
 /* Leaves ------------------------------------------------------------------------------------ */
 
-static void set_bound(struct plan_tree *tree, uint32_t column, double lower, double upper)
-{
-    if (tree->relax.lower[column] == lower && tree->relax.upper[column] == upper)
-        return;
-    tree->relax.lower[column] = lower;
-    tree->relax.upper[column] = upper;
-    tree->relax.api->set_bounds(tree->relax.lp, column, lower, upper);
-}
-
 /* A replica opens its node; a closed node has none, one that may have none is closed. */
 static void imply(const struct plan_tree *tree, double *lower, double *upper)
 {
@@ -306,11 +294,9 @@ static void imply(const struct plan_tree *tree, double *lower, double *upper)
 /* Bounds of the leaf: those of the root, and what each branching on the way says. */
 static void enter(struct plan_tree *tree, uint32_t leaf)
 {
-    double *lower = tree->relax.reduced; /* scratch until the next bound */
     struct plan_relax *relax = &tree->relax;
-    for (uint32_t c = 0; c < relax->column_count; c++)
-        lower[c] = tree->root_lower[c];
-    double *upper = relax->scratch;
+    double *lower = relax->lower, *upper = relax->upper;
+    memcpy(lower, tree->root_lower, relax->column_count * sizeof *lower);
     memcpy(upper, tree->root_upper, relax->column_count * sizeof *upper);
     for (uint32_t i = leaf; tree->leaves[i].parent != PLAN_NONE; i = tree->leaves[i].parent) {
         const struct plan_leaf *step = &tree->leaves[i];
@@ -320,8 +306,6 @@ static void enter(struct plan_tree *tree, uint32_t leaf)
             lower[step->column] = step->value;
     }
     imply(tree, lower, upper);
-    for (uint32_t c = 0; c < relax->column_count; c++)
-        set_bound(tree, c, lower[c], upper[c]);
 }
 
 static double fraction_of(double value)

@@ -270,7 +270,7 @@ static void read_basis(struct plan_whole *whole, uint32_t s)
     memset(columns, PLAN_LP_AT_LOWER, relax->column_count);
     memset(rows, PLAN_LP_BASIC, relax->rows.count);
     if (whole->has_solution)
-        whole->api->get_basis(relax->lp, columns, rows);
+        plan_sieve_basis(&whole->trees[s].relax, columns, rows);
 }
 
 static void put_together(struct plan_whole *whole, const double *prices)
