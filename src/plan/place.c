@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 
-enum { KNOWN_MAX = 384, MENDS_MAX = 4096, COLUMN_WORK = 8 };
+enum { MENDS_MAX = 4096, COLUMN_WORK = 8 };
 
 /* micro-requests per second at a price for each request */
 #define USD_H(rate, usd) (3600e-6 * (double)(rate) * (usd))
@@ -51,10 +51,10 @@ bool plan_place_init(struct plan_place *place, const struct plan_problem *proble
         is_whole = plan_graph_init(&own->graph, problem, s, arena) &&
                    plan_routing_init(&own->routing, &own->graph, arena);
         own->rates = ARENA_ARRAY(arena, int64_t, own->graph.demand_count);
-        own->known = ARENA_ARRAY(arena, struct plan_known, KNOWN_MAX);
+        own->known = ARENA_ARRAY(arena, struct plan_known, PLAN_KNOWN_MAX);
         own->by_egress = ARENA_ARRAY(arena, uint32_t, own->graph.node_count);
         own->saved = ARENA_ARRAY(arena, uint32_t, problem->services[s].column_count);
-        if (!is_whole || arena->is_overflown)
+        if (!is_whole || !plan_place_list_lost(place, s, arena))
             return false;
         memcpy(own->rates, own->graph.rates, own->graph.demand_count * sizeof *own->rates);
         own->graph.rates = own->rates;
@@ -268,99 +268,7 @@ static bool may_add(const struct plan_place *place, uint32_t column, uint32_t mo
     return place->counts[column] + more <= most && rows_allow(place, column, more, leaves_own);
 }
 
-/* Feasibility ------------------------------------------------------------------------------- */
-
-static void learn_set(struct plan_place *place, uint32_t service, uint32_t failure)
-{
-    struct plan_place_service *state = &place->services[service];
-    const struct plan_graph *graph = &state->graph;
-    struct plan_demand_set set;
-    bool is_reached[PLAN_NODES_MAX];
-    plan_routing_cut(graph, &state->routing, &set, is_reached);
-    uint32_t slot =
-        state->known_count < KNOWN_MAX ? state->known_count++ : state->known_next++ % KNOWN_MAX;
-    struct plan_known *known = &state->known[slot];
-    if (known->rate > 0)
-        state->violated_count -= known->slack < 0;
-    *known = (struct plan_known){.failure = failure};
-    for (uint32_t d = 0; d < graph->demand_count; d++) {
-        if (!plan_demand_set_has(&set, d))
-            continue;
-        known->rate += graph->rates[d];
-        for (uint32_t e = graph->demand_edges[d]; e < graph->demand_edges[d + 1]; e++) {
-            uint32_t node = graph->edge_nodes[e];
-            const struct plan_problem *problem = place->problem;
-            uint32_t region = problem->nodes[problem->services[service].node_first + node].region;
-            if (failure == PLAN_NONE || !plan_failure_has(&problem->failures[failure], region))
-                known->nodes[node / 64] |= UINT64_C(1) << (node % 64);
-        }
-    }
-    known->slack = -known->rate;
-    for (uint32_t v = 0; v < graph->node_count; v++)
-        if (plan_known_has(known, v))
-            known->slack += place->rooms[v];
-    CHECK(known->slack < 0);
-    state->violated_count++;
-}
-
-void plan_place_know(struct plan_place *place, uint32_t service, const struct plan_place *from,
-                     uint32_t other)
-{
-    const struct plan_service *own = &place->problem->services[service];
-    struct plan_place_service *state = &place->services[service];
-    const struct plan_place_service *source = &from->services[other];
-    state->known_count = source->known_count;
-    state->known_next = source->known_next;
-    state->violated_count = 0;
-    for (uint32_t i = 0; i < source->known_count; i++) {
-        struct plan_known *known = &state->known[i];
-        *known = source->known[i];
-        bool is_lost = known->failure != PLAN_NONE;
-        known->slack = -known->rate;
-        for (uint32_t v = 0; v < own->node_count; v++)
-            if (plan_known_has(known, v))
-                known->slack += plan_capacity(place->speeds[own->node_first + v],
-                                              is_lost ? own->share_lost_ppm : own->share_ppm);
-        state->violated_count += known->slack < 0;
-    }
-}
-
-/* Can all be routed when <failure> has happened? A set that cannot becomes known. */
-static bool survives(struct plan_place *place, uint32_t service, uint32_t failure)
-{
-    const struct plan_problem *problem = place->problem;
-    const struct plan_service *own = &problem->services[service];
-    struct plan_place_service *state = &place->services[service];
-    bool takes = failure == PLAN_NONE;
-    uint32_t share_ppm = takes ? own->share_ppm : own->share_lost_ppm;
-    for (uint32_t i = 0; i < own->node_count; i++) {
-        uint32_t v = own->node_first + i;
-        bool is_lost = failure != PLAN_NONE &&
-                       plan_failure_has(&problem->failures[failure], problem->nodes[v].region);
-        takes = takes || (is_lost && place->speeds[v] > 0);
-        place->rooms[i] = is_lost ? 0 : plan_capacity(place->speeds[v], share_ppm);
-    }
-    if (!takes || plan_route_all(&state->graph, &state->routing, place->rooms, &place->work) == 0)
-        return true;
-    learn_set(place, service, failure);
-    return false;
-}
-
-bool plan_place_holds(struct plan_place *place, uint32_t service)
-{
-    struct plan_place_service *state = &place->services[service];
-    uint32_t count = place->problem->failure_count;
-    if (state->short_count > 0 || state->violated_count > 0 || !survives(place, service, PLAN_NONE))
-        return false;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t failure = (state->last_failure + i) % count;
-        if (!survives(place, service, failure)) {
-            state->last_failure = failure;
-            return false;
-        }
-    }
-    return true;
-}
+/* Traffic ----------------------------------------------------------------------------------- */
 
 /* Nodes give their room in the order of their egress price, those of one price at once, and
  * augmenting keeps what the earlier ones give (the loads form a polymatroid: greedy is right). */
@@ -480,7 +388,7 @@ static uint32_t best_to_add(struct plan_place *place, uint32_t service, double n
                             bool leaves_own)
 {
     const struct plan_service *own = &place->problem->services[service];
-    uint32_t violated[KNOWN_MAX], count = list_violated(&place->services[service], violated);
+    uint32_t violated[PLAN_KNOWN_MAX], count = list_violated(&place->services[service], violated);
     double best_score = INFINITY;
     uint32_t best = PLAN_NONE;
     place->work += place->services[service].known_count;

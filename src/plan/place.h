@@ -15,6 +15,8 @@
 #include "base/rng.h"
 #include "plan/routing.h"
 
+enum { PLAN_KNOWN_MAX = 384 };
+
 struct plan_known {
     uint32_t failure; /* PLAN_NONE: nothing is lost */
     uint64_t nodes[PLAN_NODES_MAX / 64];
@@ -25,10 +27,12 @@ struct plan_place_service {
     struct plan_graph graph;
     struct plan_routing routing;
     int64_t *rates;           /* what must be answered; graph.rates points here */
-    struct plan_known *known; /* KNOWN_MAX; the oldest give way */
+    struct plan_known *known; /* PLAN_KNOWN_MAX; the oldest give way */
     uint32_t known_count, known_next, violated_count;
     uint32_t short_count;  /* open nodes with fewer replicas than they must have */
     uint32_t last_failure; /* the one that was violated last is looked at first */
+    uint32_t *lost_firsts; /* of each failure: its first in <lost>; and the end */
+    uint32_t *lost;        /* nodes of the service that go with it */
     uint32_t *saved;       /* counts before a trial */
     uint32_t *by_egress;   /* nodes, those with the cheapest egress first */
     bool has_egress;
@@ -114,12 +118,15 @@ void plan_place_take(struct plan_place *place, uint32_t column, uint32_t most);
 /* What the service costs now, with egress, which is noted. All can be answered. */
 double plan_place_reckon(struct plan_place *place, uint32_t service);
 
-/* The sets that are known of a service of another place are known of <service>, which is the same
- * one or a copy. */
+/* holds.c. Of the service: which nodes go with each failure. false: the arena is too small. */
+bool plan_place_list_lost(struct plan_place *place, uint32_t service, struct arena *arena);
+
+/* holds.c. The sets that are known of a service of another place are known of <service>, which is
+ * the same one or a copy. */
 void plan_place_know(struct plan_place *place, uint32_t service, const struct plan_place *from,
                      uint32_t other);
 
-/* Is everything answered, also after each failure? Exact. */
+/* holds.c. Is everything answered, also after each failure? Exact. */
 bool plan_place_holds(struct plan_place *place, uint32_t service);
 
 /* Repairs and drops, and reckons what the answers' way out costs. false: as plan_place_repair(). */

@@ -2,13 +2,6 @@
 
 #include <math.h>
 
-#include "base/check.h"
-
-int64_t plan_capacity(int64_t speed_sum, uint32_t share_ppm)
-{
-    CHECK(speed_sum >= 0 && speed_sum <= PLAN_RATE_MAX && share_ppm <= 1000000);
-    return speed_sum / 1000000 * share_ppm + speed_sum % 1000000 * share_ppm / 1000000;
-}
 
 double plan_row_factor(const struct plan_row *row, uint32_t column)
 {

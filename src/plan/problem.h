@@ -36,6 +36,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/check.h"
 #include "base/err.h"
 #include "base/span.h"
 #include "base/text.h"
@@ -145,7 +146,11 @@ MUST_USE enum err plan_problem_check(const struct plan_problem *problem, struct 
 
 /* share_ppm/1e6 of <speed_sum>, rounded down: what a node may be asked for. speed_sum <=
  * PLAN_RATE_MAX. */
-int64_t plan_capacity(int64_t speed_sum, uint32_t share_ppm);
+static inline int64_t plan_capacity(int64_t speed_sum, uint32_t share_ppm)
+{
+    CHECK(speed_sum >= 0 && speed_sum <= PLAN_RATE_MAX && share_ppm <= 1000000);
+    return speed_sum / 1000000 * share_ppm + speed_sum % 1000000 * share_ppm / 1000000;
+}
 
 /* Do all its terms belong to one service? */
 bool plan_row_is_of_one_service(const struct plan_problem *problem, const struct plan_row *row);

@@ -36,6 +36,7 @@ enum {
 #define ROUNDING_STEP 0.15 /* of what is added before a relaxation's values are rounded down */
 #define GAIN_MIN      0.05 /* of what is open, by an enumeration */
 #define WORTH         1e-7 /* share of the cost that a leaf must promise to save */
+#define PLUNGE        0.1  /* of what is open: so far a dive goes above the least bound */
 
 /* Nothing is known but the root. */
 static void plant(struct plan_tree *tree)
@@ -717,6 +718,16 @@ bool plan_tree_respond(struct plan_tree *tree, struct plan_own *own,
     return true;
 }
 
+/* Is the leaf far above the worst one, whose bound is all that is proven? Where plans are looked
+ * for (a rest, all services) a dive goes to its end. */
+static bool is_far(const struct plan_tree *tree, uint32_t leaf)
+{
+    if (tree->relax.is_rest || tree->service == PLAN_NONE || tree->heap_count == 0)
+        return false;
+    double least = tree->leaves[tree->heap[0]].bound;
+    return tree->leaves[leaf].bound > least + PLUNGE * (tree->best_usd_h - least);
+}
+
 void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t count,
                     bool (*is_over)(void *), void *context)
 {
@@ -729,6 +740,10 @@ void plan_tree_grow(struct plan_tree *tree, struct plan_place *place, uint32_t c
             break;
         if (leaf != PLAN_NONE && !is_worth(tree, leaf))
             leaf = PLAN_NONE; /* a better plan was found on the way; others may have less */
+        if (leaf != PLAN_NONE && is_far(tree, leaf)) {
+            heap_push(tree, leaf);
+            leaf = PLAN_NONE;
+        }
         if (leaf == PLAN_NONE && tree->heap_count > 0)
             leaf = heap_pop(tree);
         if (leaf == PLAN_NONE || !is_worth(tree, leaf) || tree->leaf_count + 2 > tree->leaves_max) {
