@@ -5,7 +5,7 @@
 
 enum {
     GIVERS_MAX = 8,
-    GIVER_LEAVES = 12,
+    GIVER_LEAVES = 24,
     GIVER_TRIES = 4,
     WAIT = 10,           /* rounds, for who took something in vain */
     VAIN_MAX = 10,       /* rounds one after the other, the last */

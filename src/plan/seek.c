@@ -11,7 +11,7 @@ enum {
     TREE_ATTEMPTS = 18,
     TURNS_TO_PLACE = 12,  /* of a tree, for a first plan, */
     LEAVES_TO_PLACE = 32, /* in each */
-    POLISH_LEAVES = 10,
+    POLISH_LEAVES = 20,
     POLISH_TRIES = 8,
     FIRST_TRIES = 64, /* before its tree grows */
     TRIES = 8,

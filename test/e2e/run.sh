@@ -20,8 +20,10 @@ count() { # adds the closing line of one suite
     failed=$((failed + $(cut -d' ' -f3 <<<"$line")))
 }
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+TMPDIR=$(mktemp -d /tmp/farspan-e2e-XXXXXX) # of the suites too: nothing of them stays behind
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+log="$TMPDIR/log"
 for suite in *_test.py; do
     python3 "$suite" "$binary" "$@" >"$log" 2>&1
     status=$?
