@@ -14,8 +14,9 @@ enum {
     ROUNDING_FROM = 2, /* rounds: prices before are far away, and their cuts of no use later */
     THOROUGH_ROUNDS = 24,
     LEAVES_A_TURN = 32,
-    GROWN_AT_ONCE = 4, /* trees; */
-    GROWN_MAX = 12,    /* more, where one of them takes long */
+    LEAVES_AT_FIRST = 96, /* beside the first sweeps, which take long */
+    GROWN_AT_ONCE = 4,    /* trees; */
+    GROWN_MAX = 12,       /* more, where one of them takes long */
     STALE_MAX = 40,
     MIX_ROUNDS = 2,
     ROOT_PARTS = 2,
@@ -44,6 +45,7 @@ struct turn {
     void (*task)(struct search *search, struct turn *turn, uint32_t hand);
     struct plan_tree *tree; /* NULL: the plan's */
     uint64_t others;        /* work of all but this one, when the turn began */
+    uint32_t leaves;        /* that a tree may grow by */
     uint64_t expected;      /* work of this one, about: the longest begin */
     enum err err;
 };
@@ -247,7 +249,7 @@ static void cut_task(struct search *search, struct turn *turn, uint32_t hand)
 static void grow_task(struct search *search, struct turn *turn, uint32_t hand)
 {
     if (!plan_tree_enumerate(turn->tree, search->enumerators[hand], turn_is_over, turn))
-        plan_tree_grow(turn->tree, NULL, LEAVES_A_TURN, turn_is_over, turn);
+        plan_tree_grow(turn->tree, NULL, turn->leaves, turn_is_over, turn);
 }
 
 static void lift_task(struct search *search, struct turn *turn, uint32_t hand)
@@ -277,15 +279,16 @@ static void add_lifts(struct search *search, uint32_t part)
     }
 }
 
-/* Trees grow: <least> of them, and up to <most> as long as another turn would be waited for. */
-static void add_growths(struct search *search, uint32_t least, uint32_t most)
+/* Trees grow by <leaves>: <least> of them, and up to <most> as long as another turn would be waited
+ * for, and half as long again: what is expected is more than what most take. */
+static void add_growths(struct search *search, uint32_t least, uint32_t most, uint32_t leaves)
 {
     uint64_t longest = 0, sum = 0;
     for (uint32_t i = 0; i < search->turn_count; i++) {
         longest = longer_of(longest, search->turns[i].expected);
         sum += search->turns[i].expected;
     }
-    for (uint32_t i = 0; i < least || (i < most && sum - longest < longest); i++) {
+    for (uint32_t i = 0; i < least || (i < most && sum - longest < longest + longest / 2); i++) {
         uint32_t s = next_tree(search);
         if (s == PLAN_NONE)
             return;
@@ -293,7 +296,8 @@ static void add_growths(struct search *search, uint32_t least, uint32_t most)
         plan_tree_meet(tree, &search->seeker.place);
         plan_seek_push(&search->seeker, s, tree);
         struct turn *turn = add_turn(search, tree, grow_task);
-        turn->expected = plan_tree_expect(tree, LEAVES_A_TURN);
+        turn->leaves = leaves;
+        turn->expected = plan_tree_expect(tree, leaves);
         longest = longer_of(longest, turn->expected);
         sum += turn->expected;
     }
@@ -365,7 +369,7 @@ static void find_roots(struct search *search)
     search->plan_credit = (int64_t)(work_of(search) / FIRST_PART);
     add_plan(search);
     add_lifts(search, ROOT_PARTS - 1);
-    add_growths(search, 0, search->problem->service_count);
+    add_growths(search, 0, search->problem->service_count, LEAVES_AT_FIRST);
     run_turns(search);
     harvest_all(search);
 }
@@ -388,7 +392,7 @@ static uint32_t grow_some(struct search *search)
 {
     if (search->plan_credit >= 0 || next_tree(search) == PLAN_NONE)
         add_plan(search);
-    add_growths(search, GROWN_AT_ONCE, GROWN_MAX);
+    add_growths(search, GROWN_AT_ONCE, GROWN_MAX, LEAVES_A_TURN);
     uint32_t count = search->turn_count, grown = 0;
     uint64_t work = work_of(search), planned = plan_seeker_work(&search->seeker);
     run_turns(search);
