@@ -2,7 +2,6 @@
 
 #include <math.h>
 
-
 double plan_row_factor(const struct plan_row *row, uint32_t column)
 {
     uint32_t low = 0, high = row->term_count;
